@@ -1,0 +1,298 @@
+"""What is measured: each group is a table, and one function that fills a row of it.
+
+==========  ============================================================================
+group       what is timed
+==========  ============================================================================
+iteration   one EM iteration from a given start, ``tol=0``: the loop and nothing else
+fit         ``fit(X)`` with the defaults: initialisation, all iterations, every check
+small       the same on data so small that the overheads are all there is
+predict     ``predict(X)`` of a fitted model
+==========  ============================================================================
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks import data
+from benchmarks.data import Problem, Workload
+from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
+from benchmarks.numpy_twin import mean_log_likelihood
+from benchmarks.peers import FastEM, Peer, PeerError
+from benchmarks.report import milliseconds, number, progress
+
+# Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
+_AGREEMENT = {"float64": 1e-8, "float32": 1e-4}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says about how to measure.
+
+    Attributes
+    ----------
+    rounds : int or None
+        Rounds; None means the group's own default.
+    iterations : int
+        Iterations that a long fit has more than a short one, at most.
+    budget : float
+        Seconds that a long fit may take.
+    """
+
+    rounds: int | None
+    iterations: int
+    budget: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """A table of measurements.
+
+    Attributes
+    ----------
+    title : str
+        What the table says.
+    workloads : tuple of Workload
+        Its rows.
+    rounds : int
+        The rounds by default.
+    header : callable
+        The peers to the names of the columns after the first.
+    measure : callable
+        Problem, peers, rounds and settings to the cells of a row after the first.
+    """
+
+    title: str
+    workloads: tuple[Workload, ...]
+    rounds: int
+    header: Callable[[Sequence[Peer]], list[str]]
+    measure: Callable[[Problem, Sequence[Peer], int, Settings], list[str]]
+
+
+def measure_iteration(
+    problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time one EM iteration of each peer, and the peak of the CPU beside fastem's."""
+    plans: dict[str, Plan] = {}
+    failures: dict[str, str] = {}
+    peaks: list[float] = []
+    for peer in peers:
+        try:
+            plans[peer.name] = plan(peer, problem, settings.iterations, settings.budget)
+        except PeerError as error:
+            failures[peer.name] = str(error)
+            progress(f"{peer.name}: {error}")
+    _compare(plans, problem)
+
+    def task(name: str) -> Callable[[], float]:
+        def measure() -> float:
+            seconds = plans[name].seconds_per_iteration()
+            peer = plans[name].peer
+            if isinstance(peer, FastEM):
+                peaks.append(peer.peak(problem.X.dtype))
+            return seconds
+
+        return measure
+
+    samples = in_turn({name: task(name) for name in plans}, rounds)
+    cells = _times(samples, peers, failures)
+    if not any(isinstance(peer, FastEM) for peer in peers):
+        return cells
+    if not peaks:
+        return [*cells, "-", "-", "-"]
+    # As with the ratios: the share of a round's peak, then the median over the rounds.
+    rates = [problem.flops() / seconds / 1e9 for seconds in samples[FastEM.name].seconds]
+    share = statistics.median([rate / peak for rate, peak in zip(rates, peaks, strict=True)])
+    rate, peak = statistics.median(rates), statistics.median(peaks)
+    return [*cells, number(rate), number(peak), number(100 * share, " %")]
+
+
+def header_iteration(peers: Sequence[Peer]) -> list[str]:
+    """Name the columns of `measure_iteration`."""
+    rates = ["GF/s", "peak GF/s", "share"]
+    return _header(peers, "ms") + (rates if any(isinstance(p, FastEM) for p in peers) else [])
+
+
+def measure_fit(
+    problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time whole fits, a seed a round, and judge every result by the same log-likelihood."""
+    failures: dict[str, str] = {}
+    likelihoods: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    lengths: dict[str, list[int]] = {peer.name: [] for peer in peers}
+
+    def task(peer: Peer) -> Callable[[], float]:
+        def measure() -> float:
+            # The seed is the number of the round, so that all begin a round alike.
+            seed = len(lengths[peer.name])
+            outcomes = []
+            seconds = timed(lambda: outcomes.append(peer.fit_default(problem, seed)))
+            outcome = outcomes[0]
+            lengths[peer.name].append(outcome.n_iter)
+            value = mean_log_likelihood(problem.X, problem.structure, outcome.parameters)
+            likelihoods[peer.name].append(value)
+            progress(f"{peer.name} seed {seed}: {seconds:.3f} s, {outcome.n_iter} it, {value:.6f}")
+            return seconds
+
+        return measure
+
+    tasks = {}
+    for peer in peers:
+        try:
+            if not peer.has_initialisation:
+                raise PeerError("no initialisation")
+            peer.fit_default(_first_rows(problem), 0)  # imports and thread pools
+        except PeerError as error:
+            failures[peer.name] = str(error)
+            progress(f"{peer.name}: {error}")
+        else:
+            tasks[peer.name] = task(peer)
+    samples = in_turn(tasks, rounds)
+    cells = _times(samples, peers, failures)
+    for peer in peers:
+        if peer.name in failures:
+            cells += ["-", "-"]
+        else:
+            cells.append(f"{statistics.median(lengths[peer.name]):g}")
+            cells.append(f"{statistics.median(likelihoods[peer.name]):.5f}")
+    return cells
+
+
+def header_fit(peers: Sequence[Peer]) -> list[str]:
+    """Name the columns of `measure_fit`."""
+    names = [name for peer in peers for name in (f"{peer.name} it", f"{peer.name} LL")]
+    return _header(peers, "ms") + names
+
+
+def measure_small(
+    problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time whole fits of small data, always with the same seed."""
+    calls = {peer.name: _fitting(peer, problem) for peer in peers if peer.has_initialisation}
+    failures = {peer.name: "no initialisation" for peer in peers if not peer.has_initialisation}
+    return _repeated(calls, peers, failures, rounds)
+
+
+def measure_predict(
+    problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time ``predict`` on all the rows."""
+    calls: dict[str, Callable[[], object]] = {}
+    failures: dict[str, str] = {}
+    for peer in peers:
+        try:
+            calls[peer.name] = peer.predictor(problem)
+        except PeerError as error:
+            failures[peer.name] = str(error)
+    return _repeated(calls, peers, failures, rounds)
+
+
+def header_times(peers: Sequence[Peer]) -> list[str]:
+    """Name the columns of `measure_small` and `measure_predict`."""
+    return _header(peers, "ms")
+
+
+GROUPS: dict[str, Group] = {
+    "iteration": Group(
+        "Milliseconds per EM iteration",
+        data.ITERATION,
+        5,
+        header_iteration,
+        measure_iteration,
+    ),
+    "fit": Group(
+        "Milliseconds of a default fit, its iterations and final mean log-likelihood",
+        data.FIT,
+        3,
+        header_fit,
+        measure_fit,
+    ),
+    "small": Group(
+        "Milliseconds of a default fit of small data",
+        data.SMALL,
+        15,
+        header_times,
+        measure_small,
+    ),
+    "predict": Group(
+        "Milliseconds of predict",
+        data.PREDICT,
+        7,
+        header_times,
+        measure_predict,
+    ),
+}
+
+
+def _fitting(peer: Peer, problem: Problem) -> Callable[[], object]:
+    return lambda: peer.fit_default(problem, 0)
+
+
+def _repeated(
+    calls: dict[str, Callable[[], object]],
+    peers: Sequence[Peer],
+    failures: dict[str, str],
+    rounds: int,
+) -> list[str]:
+    """Time calls in turn, those that fail left out."""
+    tasks = {}
+    for name, call in calls.items():
+        try:
+            tasks[name] = repeated(call)
+        except PeerError as error:
+            failures[name] = str(error)
+            progress(f"{name}: {error}")
+    return _times(in_turn(tasks, rounds), peers, failures)
+
+
+def _header(peers: Sequence[Peer], unit: str) -> list[str]:
+    """Name a column of times a peer, and one of ratios for all but the first."""
+    names = [f"{peers[0].name} {unit}"]
+    for peer in peers[1:]:
+        names += [f"{peer.name} {unit}", f"/ {peers[0].name}"]
+    return names
+
+
+def _times(
+    samples: dict[str, Samples], peers: Sequence[Peer], failures: dict[str, str]
+) -> list[str]:
+    """Format the times and the ratios to the first peer's."""
+    base = samples.get(peers[0].name)
+    cells = []
+    for peer in peers:
+        found = samples.get(peer.name)
+        cells.append("-" if found is None else milliseconds(found.median))
+        if peer is not peers[0]:
+            known = found is not None and base is not None
+            cells.append(number(found.ratio_to(base), "x") if known else "-")
+    return cells
+
+
+def _compare(plans: dict[str, Plan], problem: Problem) -> None:
+    """Say which programs do not compute the same thing, after three iterations."""
+    if not plans:
+        return
+    first, *others = plans.values()
+    expected = first.check.log_likelihood
+    for other in others:
+        found = other.check.log_likelihood
+        share = abs(found - expected) / max(abs(expected), 1.0)
+        if other.check.n_iter == first.check.n_iter and share > _AGREEMENT[problem.X.dtype.name]:
+            progress(
+                f"{other.peer.name}: mean log-likelihood {found:.10g} after 3 iterations, "
+                f"where {first.peer.name} has {expected:.10g}"
+            )
+
+
+def _first_rows(problem: Problem) -> Problem:
+    """Return the problem with few of its rows, for a call that is not timed."""
+    n_rows = 20 * problem.n_components * problem.X.shape[1]
+    return Problem(
+        problem.X[:n_rows],
+        problem.structure,
+        problem.weights,
+        problem.means,
+        problem.covariances,
+    )

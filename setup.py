@@ -1,0 +1,102 @@
+"""The compiled extensions: one kernel source, once for each instruction set. The rest of the
+metadata is in pyproject.toml."""
+
+import importlib.util
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("src/fastem/_kernels")
+ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded builds have no stable ABI
+
+# extension -> flags of GCC and Clang, flags of MSVC, and whether other processors have it
+X86_64_LEVELS = {
+    "_baseline": (["-march=x86-64-v2"], []),
+    "_avx2": (["-march=x86-64-v3"], ["/arch:AVX2"]),
+    "_avx512": (["-march=x86-64-v4", "-mprefer-vector-width=512"], ["/arch:AVX512"]),
+}
+OTHER_LEVELS = {"_baseline": ([], [])}
+
+COMMON_FLAGS = {
+    # No -ffast-math: it would flush subnormals in the whole process that imports the module.
+    "unix": ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+             "-fvisibility=hidden",
+             "-Wno-maybe-uninitialized"],  # false alarms from GCC's own intrinsics
+    "msvc": ["/std:c++17", "/O2"],
+}  # fmt: skip
+OPENMP_FLAGS = {  # platform -> compile flags, link flags
+    "linux": (["-fopenmp"], ["-fopenmp"]),
+    "macosx": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
+    "win": (["/openmp"], []),
+}
+
+
+def xsimd_folder() -> str:
+    """The folder to include xsimd from: FASTEM_XSIMD, or the copy that pythran carries."""
+    if folder := os.environ.get("FASTEM_XSIMD"):
+        return folder
+    spec = importlib.util.find_spec("pythran")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("setup.py: the xsimd headers are missing: pip install 'pythran>=0.18,<0.19', or "
+                 "set FASTEM_XSIMD to a folder that holds xsimd/xsimd.hpp")  # fmt: skip
+    return spec.submodule_search_locations[0]
+
+
+def levels(platform: str) -> dict:
+    """The instruction sets to build for a platform; a cross build has the target's name."""
+    if not platform.endswith(("x86_64", "amd64")):
+        return OTHER_LEVELS
+    chosen = dict(X86_64_LEVELS)
+    if platform.startswith("macosx"):  # no Mac to sell has AVX-512
+        del chosen["_avx512"]
+    return chosen
+
+
+class BuildExtensions(build_ext):
+    """Gives each extension the flags of its instruction set, for the compiler at hand."""
+
+    def build_extensions(self):
+        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
+        openmp = os.environ.get("FASTEM_OPENMP", "1") != "0"
+        system = next((s for s in OPENMP_FLAGS if self.plat_name.startswith(s)), "linux")
+        compile_openmp, link_openmp = OPENMP_FLAGS[system] if openmp else ([], [])
+        table = levels(self.plat_name)
+        for extension in self.extensions:
+            unix_flags, msvc_flags = table[extension.name.rpartition(".")[2]]
+            level = msvc_flags if kind == "msvc" else unix_flags
+            extension.extra_compile_args = COMMON_FLAGS[kind] + level + compile_openmp
+            extension.extra_link_args = list(link_openmp)
+        super().build_extensions()
+
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"fastem._kernels.{name}",
+        [str(KERNELS / f"{name}.pyx")],
+        include_dirs=[str(KERNELS), xsimd_folder()],
+        depends=sorted(map(str, [*KERNELS.glob("*.hpp"), *KERNELS.glob("*.pxi")])),
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+        py_limited_api=ABI3,
+        language="c++",
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name) for name in levels(os.environ.get("_PYTHON_HOST_PLATFORM",
+                                                           sysconfig.get_platform()))],
+        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False,
+                             "cdivision": True, "initializedcheck": False},
+        nthreads=0,
+    ),
+    cmdclass={"build_ext": BuildExtensions},
+    options={
+        "build_ext": {"parallel": True},
+        **({"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {}),
+    },
+)  # fmt: skip

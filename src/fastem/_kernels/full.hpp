@@ -1,0 +1,202 @@
+// Full covariance: log p_k(x) = c_k - |U_k (x - mu_k)|^2 / 2, U_k the inverse Cholesky factor.
+//
+// E: the accumulators start at -U mu, so centring costs nothing, and errors are of first order in
+//    range / sd. (The same form written out in x_i x_j would lose twice the digits.)
+// M: moments about the previous mean, S0 = sum r, S1 = sum r d, S2 = sum r d d^T with d = x - mu:
+//    no cancellation once the means settle.
+// Up to small_dimension features everything is unrolled and stays in registers.
+#pragma once
+
+#include <type_traits>
+
+#include "structure.hpp"
+#include "triangular.hpp"
+
+namespace fastem {
+
+inline constexpr index small_dimension = 6;
+
+// Calls f with D as a compile-time constant when it is small; false when it is not.
+template <class F> inline bool with_small_dimension(index D, F&& f) {
+    switch (D) {
+        case 1: f(std::integral_constant<index, 1>{}); return true;
+        case 2: f(std::integral_constant<index, 2>{}); return true;
+        case 3: f(std::integral_constant<index, 3>{}); return true;
+        case 4: f(std::integral_constant<index, 4>{}); return true;
+        case 5: f(std::integral_constant<index, 5>{}); return true;
+        case 6: f(std::integral_constant<index, 6>{}); return true;
+        default: return false;
+    }
+}
+
+template <class T> struct Full : Unshared<T> {
+    using V = vec<T>;
+    // Parameters of a component: mean (D), start = -U mu (padded), U in blocks.
+    static index parameter_size(index D) { return D + block * blocks(D) + triangle_size(D); }
+    // Statistics of a component: S0, S1 (padded), S2 in 4 x 4 blocks of the lower triangle.
+    static index statistics_size(index D) {
+        const index B = blocks(D);
+        return 1 + block * B + block * block * (B * (B + 1) / 2);
+    }
+    static index second_size(index D) { return D * D; }
+    static index precision_size(index D) { return D * D; }
+    static index scratch_size(index D, index n) { return 2 * block * blocks(D) * n; }
+
+    static void pack_component(const double* mean, const double* precision_cholesky, index D,
+                               T* out) {
+        for (index j = 0; j < D; ++j) out[j] = static_cast<T>(mean[j]);
+        triangle_times(precision_cholesky, mean, D, T(-1), out + D);
+        pack_triangle(precision_cholesky, D, out + D + block * blocks(D));
+    }
+
+    static void log_density(const T* points, const T* parameters, T constant, index D, index n,
+                            T* log_p) {
+        const T* start = parameters + D;
+        const T* U = start + block * blocks(D);
+        const bool small = with_small_dimension(D, [&](auto d) {
+            log_density_unrolled<d()>(points, start, U, constant, n, log_p);
+        });
+        if (small) return;
+        constexpr index P = point_vectors;
+        for (index i = 0; i < n; i += P * lanes<T>) {
+            V q[P];
+            for (index v = 0; v < P; ++v) q[v] = V(T(0));
+            triangular_rows(U, start, points + i, D, n, [&](index, const V(&y)[block][P]) {
+                for (index r = 0; r < block; ++r)
+                    for (index v = 0; v < P; ++v) q[v] = xsimd::fma(y[r][v], y[r][v], q[v]);
+            });
+            for (index v = 0; v < P; ++v)
+                store(log_p + i + v * lanes<T>, xsimd::fma(V(T(-0.5)), q[v], V(constant)));
+        }
+    }
+
+    // Adds the moments of one tile about the component's mean to its statistics.
+    static void moments(const T* tile, const T* mean, const T* r, index D, index n, T* scratch,
+                        double* statistics) {
+        const bool small = with_small_dimension(
+            D, [&](auto d) { moments_unrolled<d()>(tile, mean, r, n, statistics); });
+        if (small) return;
+        const index B = blocks(D);
+        T* d = scratch;                  // x - mu
+        T* rd = scratch + block * B * n;  // r (x - mu)
+        add_total(r, n, statistics);
+        for (index b = 0; b < B; ++b) {
+            V first[block];
+            for (index f = 0; f < block; ++f) {
+                const index j = block * b + f;
+                first[f] = V(T(0));
+                T *dj = d + j * n, *rdj = rd + j * n;
+                if (j < D) {
+                    const V m(mean[j]);
+                    const T* x = tile + j * n;
+                    for (index i = 0; i < n; i += lanes<T>) {
+                        const V di = load(x + i) - m, rdi = load(r + i) * di;
+                        store(dj + i, di);
+                        store(rdj + i, rdi);
+                        first[f] += rdi;
+                    }
+                } else {
+                    std::fill(dj, dj + n, T(0));
+                    std::fill(rdj, rdj + n, T(0));
+                }
+            }
+            add_lane_sums(first, block, statistics + 1 + block * b);
+        }
+        double* second = statistics + 1 + block * B;
+        for (index a = 0; a < B; ++a)
+            for (index b = 0; b <= a; ++b, second += block * block)
+                outer_block(rd + block * a * n, d + block * b * n, n, second);
+    }
+
+    static void unpack(const double* statistics, index D, double* count, double* first,
+                       double* second) {
+        *count = statistics[0];
+        for (index i = 0; i < D; ++i) first[i] = statistics[1 + i];
+        const double* blocks_of_second = statistics + 1 + block * blocks(D);
+        for (index i = 0; i < D; ++i)
+            for (index j = 0; j <= i; ++j) {
+                const index a = i / block, b = j / block;
+                const double s = blocks_of_second[block * block * (a * (a + 1) / 2 + b) +
+                                                  block * (i % block) + j % block];
+                second[i * D + j] = second[j * D + i] = s;
+            }
+    }
+
+  private:
+    // out (4, 4) += sum over points of left_f right_g, point_vectors columns at a time.
+    static void outer_block(const T* left, const T* right, index n, double* out) {
+        constexpr index C = point_vectors;
+        for (index g = 0; g < block; g += C) {
+            V sum[block * C];
+            for (auto& s : sum) s = V(T(0));
+            for (index i = 0; i < n; i += lanes<T>) {
+                V x[C];
+                for (index c = 0; c < C; ++c) x[c] = load(right + (g + c) * n + i);
+                for (index f = 0; f < block; ++f) {
+                    const V y = load(left + f * n + i);
+                    for (index c = 0; c < C; ++c) sum[f * C + c] = xsimd::fma(y, x[c], sum[f * C + c]);
+                }
+            }
+            if (C == block) {
+                add_lane_sums(sum, block * C, out);
+            } else {
+                for (index f = 0; f < block; ++f) add_lane_sums(sum + f * C, C, out + f * block + g);
+            }
+        }
+    }
+
+    // Position of U[i, j] in the packed triangle.
+    static constexpr index packed_index(index D, index i, index j) {
+        index offset = 0;
+        for (index b = 0; b < i / block; ++b) offset += block * std::min(block * (b + 1), D);
+        return offset + block * j + i % block;
+    }
+
+    template <index D>
+    static void log_density_unrolled(const T* points, const T* start, const T* U, T constant,
+                                     index n, T* log_p) {
+        for (index i = 0; i < n; i += lanes<T>) {
+            V x[D];
+            for (index j = 0; j < D; ++j) x[j] = load(points + j * n + i);
+            V q(T(0));
+            for (index f = 0; f < D; ++f) {
+                V y(start[f]);
+                for (index j = 0; j <= f; ++j) y = xsimd::fma(V(U[packed_index(D, f, j)]), x[j], y);
+                q = xsimd::fma(y, y, q);
+            }
+            store(log_p + i, xsimd::fma(V(T(-0.5)), q, V(constant)));
+        }
+    }
+
+    template <index D>
+    static void moments_unrolled(const T* tile, const T* mean, const T* r, index n,
+                                 double* statistics) {
+        constexpr index size = 1 + D + D * (D + 1) / 2;
+        V sum[size];
+        for (auto& s : sum) s = V(T(0));
+        for (index i = 0; i < n; i += lanes<T>) {
+            const V ri = load(r + i);
+            sum[0] += ri;
+            V d[D];
+            index p = 1 + D;
+            for (index f = 0; f < D; ++f) {
+                d[f] = load(tile + f * n + i) - V(mean[f]);
+                const V rd = ri * d[f];
+                sum[1 + f] += rd;
+                for (index g = 0; g <= f; ++g, ++p) sum[p] = xsimd::fma(rd, d[g], sum[p]);
+            }
+        }
+        double sums[size] = {};
+        add_lane_sums(sum, size, sums);
+        for (index f = 0; f <= D; ++f) statistics[f] += sums[f];
+        double* second = statistics + 1 + block * blocks(D);
+        for (index f = 0, p = 1 + D; f < D; ++f)
+            for (index g = 0; g <= f; ++g, ++p) {
+                const index a = f / block, b = g / block;
+                second[block * block * (a * (a + 1) / 2 + b) + block * (f % block) + g % block] +=
+                    sums[p];
+            }
+    }
+};
+
+}  // namespace fastem

@@ -1,0 +1,266 @@
+# The compiled layer, once for each instruction set (_baseline.pyx, _avx2.pyx, _avx512.pyx include
+# this file and are compiled with their own flags). It walks slots of tiles with the only prange of
+# the project and merges them in a fixed order. The arithmetic is in the *.hpp beside it.
+#
+# Phases of one EM iteration:
+#   pack_parameters   parameters in double to the layout the tiles read
+#   accumulate        every slot: responsibilities and statistics, in one pass over the data
+#   merge             slots to one, pairwise in index order
+#   unpack            statistics to counts, first and second moments
+#
+# Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+
+
+cdef extern from "structures.hpp" namespace "fastem" nogil:
+    int STRUCTURE_FULL "fastem::FULL"
+    int STRUCTURE_TIED "fastem::TIED"
+    int STRUCTURE_DIAG "fastem::DIAG"
+    int STRUCTURE_SPHERICAL "fastem::SPHERICAL"
+
+    Py_ssize_t statistics_size_ "fastem::statistics_size"(int, Py_ssize_t)
+    Py_ssize_t second_size_ "fastem::second_size"(int, Py_ssize_t)
+    Py_ssize_t scratch_size_ "fastem::scratch_size"(int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
+    void add_column_sums[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+        double*)
+    void load_tile[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
+        Py_ssize_t, T*)
+    void pack_parameters_ "fastem::pack_parameters"[T](
+        int, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*)
+    void accumulate_slot[T](
+        int, const T*, const T*, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t,
+        Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        T*, double*)
+    void score_slot[T](
+        int, const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
+    void merge_slots(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    void unpack_statistics(
+        int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*)
+
+
+cdef extern from "cholesky.hpp" namespace "fastem" nogil:
+    bint inverse_cholesky_ "fastem::inverse_cholesky"(double*, Py_ssize_t, double*)
+
+
+cdef extern from "platform.hpp" namespace "fastem" nogil:
+    int max_threads_ "fastem::max_threads"()
+    bint has_openmp_ "fastem::has_openmp"()
+    const char* compiler_ "fastem::compiler"()
+    const char* vector_unit_ "fastem::vector_unit"()
+    int cpu_level_ "fastem::cpu_level"()
+    double fma_rate[T](double, T)
+
+
+FULL = STRUCTURE_FULL
+TIED = STRUCTURE_TIED
+DIAG = STRUCTURE_DIAG
+SPHERICAL = STRUCTURE_SPHERICAL
+
+
+def max_threads():
+    """Threads that OpenMP would use in the calling thread; 1 in a build without OpenMP."""
+    return max_threads_()
+
+
+def has_openmp():
+    return bool(has_openmp_())
+
+
+def compiler():
+    return compiler_().decode()
+
+
+def vector_unit():
+    return vector_unit_().decode()
+
+
+def cpu_level():
+    """The highest instruction set this machine can run: 0 baseline, 1 AVX2, 2 AVX-512."""
+    return cpu_level_()
+
+
+def statistics_size(int structure, Py_ssize_t n_features):
+    return statistics_size_(structure, n_features)
+
+
+def second_size(int structure, Py_ssize_t n_features):
+    return second_size_(structure, n_features)
+
+
+def scratch_size(
+    int structure, Py_ssize_t n_features, Py_ssize_t n_components, Py_ssize_t tile_size
+):
+    return scratch_size_(structure, n_features, n_components, tile_size)
+
+
+def parameters_size(int structure, Py_ssize_t n_features, Py_ssize_t n_components):
+    return parameters_size_(structure, n_features, n_components)
+
+
+cdef inline Py_ssize_t _slot_begin(Py_ssize_t slot, Py_ssize_t n_slots, Py_ssize_t n) noexcept nogil:
+    return slot * (n // n_slots) + min(slot, n % n_slots)
+
+
+def column_sums(
+    const floating[:, :] X,             # IN  (n_rows, n_features)
+    const double[::1] sample_weight,    # IN  (n_rows,) or empty
+    double[:, ::1] slots,               # OUT (n_slots, n_features), the sums in row 0
+    int n_threads,                      # IN
+):
+    """Weighted sums of the columns, the same for any number of threads."""
+    cdef Py_ssize_t n_slots = slots.shape[0], n_rows = X.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
+    cdef Py_ssize_t s
+    slots[:, :] = 0
+    for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
+        add_column_sums(
+            &X[0, 0], row_stride, column_stride, n_features, weights,
+            _slot_begin(s, n_slots, n_rows), _slot_begin(s + 1, n_slots, n_rows), &slots[s, 0])
+    merge_slots(&slots[0, 0], n_slots, n_features, 0, n_features)
+
+
+def pack_tiles(
+    const floating[:, :] X,     # IN  (n_rows, n_features)
+    const double[::1] shift,    # IN  (n_features,)
+    Py_ssize_t tile_size,       # IN
+    floating[:, :, ::1] out,    # OUT (n_tiles, n_features, tile_size), aligned to 64 bytes
+    int n_threads,              # IN
+):
+    """Copy the rows, less the shift, into tiles."""
+    cdef Py_ssize_t t, n_rows = X.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    for t in prange(out.shape[0], nogil=True, schedule="static", num_threads=n_threads):
+        load_tile(
+            &X[0, 0], row_stride, column_stride, n_rows, n_features, &shift[0], t * tile_size,
+            tile_size, &out[t, 0, 0])
+
+
+def pack_parameters(
+    int structure,                              # IN
+    const double[::1] constants,                # IN  (K,)
+    const double[:, ::1] means,                 # IN  (K, D), less the shift
+    const double[::1] precisions_cholesky,      # IN  flat, shape by structure
+    floating[::1] out,                          # OUT (parameters_size,), aligned
+):
+    """Parameters in double to the layout that the tiles read."""
+    pack_parameters_(
+        structure, &constants[0], &means[0, 0], &precisions_cholesky[0], means.shape[1],
+        means.shape[0], &out[0])
+
+
+def accumulate(
+    int structure,                              # IN
+    const floating[:, :, ::1] packed,           # IN  (n_tiles, D, tile_size) or empty: read X
+    const floating[:, :] X,                     # IN  (n_rows, D); only its shape where packed
+    const double[::1] shift,                    # IN  (D,)
+    const double[::1] sample_weight,            # IN  (n_rows,) or empty
+    const int[::1] labels,                      # IN  (n_rows,) or empty
+    const floating[:, ::1] responsibilities,    # IN  (n_rows, K) or empty
+    const floating[::1] parameters,             # IN  from pack_parameters
+    Py_ssize_t n_components,                    # IN
+    Py_ssize_t tile_size,                       # IN
+    floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size), aligned
+    double[:, ::1] slots,                       # SCRATCH (n_slots, K * statistics_size + 1)
+    double[::1] counts,                         # OUT (K,)
+    double[:, ::1] first,                       # OUT (K, D)
+    double[:, ::1] second,                      # OUT (K, second_size)
+    int n_threads,                              # IN
+):
+    """Expected sufficient statistics about the means, in one pass; returns the log-likelihood."""
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], n_slots = slots.shape[0]
+    cdef Py_ssize_t n_tiles = (n_rows + tile_size - 1) // tile_size
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef const floating* tiles = &packed[0, 0, 0] if packed.shape[0] else NULL
+    cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
+    cdef const int* known_labels = &labels[0] if labels.shape[0] else NULL
+    cdef const floating* known = &responsibilities[0, 0] if responsibilities.shape[0] else NULL
+    cdef Py_ssize_t s, size = slots.shape[1], chunk
+    cdef double[::1] no_second
+    cdef double* second_out = NULL
+    if second.shape[1]:
+        second_out = &second[0, 0]
+    for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
+        accumulate_slot(
+            structure, tiles, &X[0, 0], row_stride, column_stride, &shift[0], weights, n_rows, D,
+            tile_size, known_labels, known, &parameters[0], n_components,
+            _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
+            &arena[threadid(), 0], &slots[s, 0])
+    # Each element is summed over the slots in the same order, whoever does it.
+    for chunk in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        merge_slots(
+            &slots[0, 0], n_slots, size, _slot_begin(chunk, n_threads, size),
+            _slot_begin(chunk + 1, n_threads, size))
+    unpack_statistics(
+        structure, &slots[0, 0], D, n_components, &counts[0], &first[0, 0], second_out)
+    return slots[0, size - 1]
+
+
+def score(
+    int structure,                      # IN
+    const floating[:, :] X,             # IN  (n_rows, D)
+    const double[::1] shift,            # IN  (D,)
+    const floating[::1] parameters,     # IN  from pack_parameters
+    Py_ssize_t n_components,            # IN
+    Py_ssize_t tile_size,               # IN
+    floating[:, ::1] arena,             # SCRATCH (n_threads, scratch_size), aligned
+    double[::1] log_likelihood,         # OUT (n_rows,) or empty
+    floating[:, ::1] responsibilities,  # OUT (n_rows, K) or empty
+    long long[::1] labels,              # OUT (n_rows,) or empty
+    int n_threads,                      # IN
+):
+    """Log-likelihood, responsibilities and labels of each row, through the E-step's tiles."""
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], t
+    cdef Py_ssize_t n_tiles = (n_rows + tile_size - 1) // tile_size
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef double* log_likelihood_out = &log_likelihood[0] if log_likelihood.shape[0] else NULL
+    cdef floating* responsibilities_out = (
+        &responsibilities[0, 0] if responsibilities.shape[0] else NULL)
+    cdef long long* labels_out = &labels[0] if labels.shape[0] else NULL
+    for t in prange(n_tiles, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
+        score_slot(
+            structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
+            &parameters[0], n_components, t, t + 1, &arena[threadid(), 0], log_likelihood_out,
+            responsibilities_out, labels_out)
+
+
+def inverse_cholesky(
+    double[:, :, ::1] matrices,     # SCRATCH (K, D, D), symmetric; overwritten
+    double[:, :, ::1] out,          # OUT (K, D, D), upper triangular: matrix^-1 = out out^T
+    int n_threads,                  # IN
+):
+    """Inverse Cholesky factors; returns the first matrix not positive definite, or -1."""
+    cdef Py_ssize_t k, n = matrices.shape[0], D = matrices.shape[1]
+    cdef Py_ssize_t at_fault = n
+    for k in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+        if not inverse_cholesky_(&matrices[k, 0, 0], D, &out[k, 0, 0]):
+            out[k, 0, 0] = -1  # marks it; a factor's diagonal is positive
+    for k in range(n):
+        if out[k, 0, 0] < 0:
+            at_fault = k
+            break
+    return at_fault if at_fault < n else -1
+
+
+def fma_rate_float64(double seconds):
+    cdef double rate
+    with nogil:
+        rate = fma_rate(seconds, <double>1e-3)
+    return rate
+
+
+def fma_rate_float32(double seconds):
+    cdef double rate
+    with nogil:
+        rate = fma_rate(seconds, <float>1e-3)
+    return rate

@@ -1,0 +1,66 @@
+// Log-densities of a tile, all components, to responsibilities and log-likelihoods.
+#pragma once
+
+#include "simd.hpp"
+
+namespace fastem {
+
+// A responsibility below exp(cut) is an exact 0 while fitting: it changes no sum above 1e-26
+// (float32: 1e-13), components without a point are skipped, and no subnormal is ever made.
+template <class T> inline constexpr T fit_cut = sizeof(T) == 8 ? T(-60) : T(-30);
+// When responsibilities are the answer, keep every normal number.
+template <class T> inline constexpr T score_cut = sizeof(T) == 8 ? T(-708) : T(-87);
+
+// log_p (n_components, n): on entry log(weight_k) + log p_k(x_i); on exit
+//     r_ik = w_i exp(log_p_ik) / sum_k' exp(log_p_ik'),
+// by the log-sum-exp about the largest. log_likelihood[i] = log sum_k exp(log_p_ik).
+template <class T>
+void normalise(index n_components, index n, T cut, const T* weights, T* log_p, T* log_likelihood) {
+    using V = vec<T>;
+    for (index i = 0; i < n; i += lanes<T>) {
+        V largest = load(log_p + i);
+        for (index k = 1; k < n_components; ++k)
+            largest = xsimd::max(largest, load(log_p + k * n + i));
+        V sum(T(0));
+        for (index k = 0; k < n_components; ++k) {
+            const V difference = load(log_p + k * n + i) - largest;
+            const V e = xsimd::select(difference > V(cut), xsimd::exp(difference), V(T(0)));
+            store(log_p + k * n + i, e);
+            sum += e;
+        }
+        const V scale = load(weights + i) / sum;
+        for (index k = 0; k < n_components; ++k)
+            store(log_p + k * n + i, load(log_p + k * n + i) * scale);
+        store(log_likelihood + i, largest + xsimd::log(sum));
+    }
+}
+
+// labels[i] = the first component with the largest log_p.
+template <class T>
+void most_likely(index n_components, index n, const T* log_p, T* labels) {
+    using V = vec<T>;
+    for (index i = 0; i < n; i += lanes<T>) {
+        V largest = load(log_p + i), label(T(0));
+        for (index k = 1; k < n_components; ++k) {
+            const V p = load(log_p + k * n + i);
+            const auto better = p > largest;
+            largest = xsimd::select(better, p, largest);
+            label = xsimd::select(better, V(static_cast<T>(k)), label);
+        }
+        store(labels + i, label);
+    }
+}
+
+// Sum of w_i v_i in double, by eight interleaved partial sums (n is a multiple of 8).
+template <class T> double weighted_sum(const T* weights, const T* v, index n) {
+    double part[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (index i = 0; i < n; i += 8)
+        for (index l = 0; l < 8; ++l)
+            // 0 * -inf would be NaN: padding and rows without weight add nothing
+            part[l] += weights[i + l] != T(0)
+                           ? static_cast<double>(weights[i + l]) * static_cast<double>(v[i + l])
+                           : 0.0;
+    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+}  // namespace fastem

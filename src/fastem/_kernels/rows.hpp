@@ -1,0 +1,63 @@
+// Rows of the data as tiles: n points a tile, feature-major, so that points lie in SIMD lanes.
+#pragma once
+
+#include <algorithm>
+
+#include "simd.hpp"
+
+namespace fastem {
+
+// Copies up to n rows of X from `row` on into a tile, less the shift; points beyond the end are 0.
+// The subtraction is done in double, so float32 data with a large offset keep their digits.
+template <class T>
+void load_tile(const T* X, index row_stride, index column_stride, index n_rows, index n_features,
+               const double* shift, index row, index n, T* tile) {
+    const index filled = std::min(n, n_rows - row);
+    for (index i = 0; i < filled; ++i) {
+        const T* x = X + (row + i) * row_stride;
+        for (index j = 0; j < n_features; ++j)
+            tile[j * n + i] = static_cast<T>(static_cast<double>(x[j * column_stride]) - shift[j]);
+    }
+    for (index j = 0; j < n_features; ++j)
+        std::fill(tile + j * n + filled, tile + (j + 1) * n, T(0));
+}
+
+// A view of the data: either tiles packed once a fit, or rows of X loaded tile by tile.
+template <class T> struct Rows {
+    const T* packed;  // (n_tiles, n_features, n), or null: read X
+    const T* X;
+    index row_stride, column_stride;
+    const double* shift;
+    const double* sample_weight;  // (n_rows,), or null: all 1
+    index n_rows, n_features, n;
+
+    const T* tile(index t, T* buffer) const {
+        if (packed) return packed + t * n_features * n;
+        load_tile(X, row_stride, column_stride, n_rows, n_features, shift, t * n, n, buffer);
+        return buffer;
+    }
+
+    // Weights of the points of tile t; 0 marks the padding of the last tile.
+    void tile_weights(index t, T* out) const {
+        const index row = t * n, filled = std::min(n, n_rows - row);
+        if (sample_weight)
+            for (index i = 0; i < filled; ++i) out[i] = static_cast<T>(sample_weight[row + i]);
+        else
+            std::fill(out, out + filled, T(1));
+        std::fill(out + filled, out + n, T(0));
+    }
+};
+
+// sums[j] += sum of w * X[i, j] over rows first <= i < last, in row order and in double.
+template <class T>
+void add_column_sums(const T* X, index row_stride, index column_stride, index n_features,
+                     const double* sample_weight, index first, index last, double* sums) {
+    for (index i = first; i < last; ++i) {
+        const T* x = X + i * row_stride;
+        const double w = sample_weight ? sample_weight[i] : 1.0;
+        for (index j = 0; j < n_features; ++j)
+            sums[j] += w * static_cast<double>(x[j * column_stride]);
+    }
+}
+
+}  // namespace fastem

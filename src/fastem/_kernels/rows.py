@@ -1,0 +1,277 @@
+"""Rows of data in the form that the kernels read, and the arrays they fill.
+
+Every array of a fit is allocated here, once: the packed rows, the arena with the scratch of each
+thread, the slots, and the statistics that are handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import FULL
+from . import kernels as default_kernels
+
+FloatArray = NDArray[Any]
+_ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+_NO_DOUBLES: FloatArray = np.empty(0)
+_NO_LABELS: FloatArray = np.empty(0, dtype=np.intc)
+
+# Below this many pair-features (rows x components x features, roughly 50 microseconds of work)
+# starting threads costs more than they save.
+_SERIAL_WORK = 200_000
+_MAX_SLOTS = 128
+_MIN_SLOTS = 16
+_SLOT_BYTES = 32 << 20
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
+    """An uninitialised C-contiguous array that begins on a cache line."""
+    dtype = np.dtype(dtype)
+    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    raw = np.empty(n_bytes + _ALIGNMENT, dtype=np.uint8)
+    offset = -raw.ctypes.data % _ALIGNMENT
+    return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
+
+
+def tile_size(n_features: int, itemsize: int) -> int:
+    """Points in a tile: a multiple of 4 vectors, small enough for a tile to stay in cache."""
+    row_bytes = n_features * itemsize
+    return 256 if row_bytes <= 64 else 128 if row_bytes <= 1024 else 64
+
+
+def n_slots(n_tiles: int, slot_doubles: int, data_bytes: int) -> int:
+    """How many partial sums: by the sizes only, never by the threads, so that bits do not change.
+
+    All slots together take at most 32 MiB or an eighth of the data, unless 16 take more.
+    """
+    budget = max(_SLOT_BYTES, data_bytes // 8) // (8 * slot_doubles)
+    return min(n_tiles, max(_MIN_SLOTS, min(_MAX_SLOTS, budget)))
+
+
+def useful_threads(n_threads: int, n_rows: int, n_components: int, n_features: int) -> int:
+    """The threads that are worth starting for this much work."""
+    return n_threads if n_rows * n_components * n_features > _SERIAL_WORK else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of a matrix about a shift, for one or many passes.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features), float64 or float32
+        Any memory layout; never written to.
+    sample_weight : array of shape (n_rows,), float64, optional
+        None means 1 for each row.
+    n_threads : int
+        Threads for every pass over these rows.
+    shift : array of shape (n_features,), optional
+        Subtracted from each row; by default the weighted mean. Parameters that are given to, and
+        statistics that come from the kernels are about it.
+    pack : bool, default=True
+        Keep a packed copy (of the size of X): each pass reads it faster. Without it each pass
+        reads X itself.
+    kernels : module, default=the one chosen at import
+        The instruction set to use.
+    """
+
+    X: FloatArray
+    sample_weight: FloatArray | None
+    n_threads: int
+    shift: FloatArray = field(default=None)  # type: ignore[arg-type]
+    pack: bool = True
+    kernels: ModuleType = default_kernels
+
+    def __post_init__(self) -> None:
+        X = self.X
+        if not X.flags.aligned or any(s % X.itemsize for s in X.strides):
+            object.__setattr__(self, "X", np.ascontiguousarray(X))
+        if self.shift is None:
+            object.__setattr__(self, "shift", self._mean())
+
+    @property
+    def n_rows(self) -> int:
+        return self.X.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def tile_size(self) -> int:
+        return tile_size(self.n_features, self.X.itemsize)
+
+    @property
+    def n_tiles(self) -> int:
+        return -(-self.n_rows // self.tile_size)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """The weights as the kernels take them: empty for none."""
+        if self.sample_weight is None:
+            return _NO_DOUBLES
+        return np.ascontiguousarray(self.sample_weight, dtype=np.float64)
+
+    @cached_property
+    def total_weight(self) -> float:
+        return float(self.n_rows if self.sample_weight is None else self.weights.sum())
+
+    @cached_property
+    def tiles(self) -> FloatArray:
+        """The packed copy; empty where none is kept."""
+        if not self.pack:
+            return np.empty((0, 1, 1), dtype=self.X.dtype)
+        out = aligned_empty((self.n_tiles, self.n_features, self.tile_size), self.X.dtype)
+        threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
+        self.kernels.pack_tiles(self.X, self.shift, self.tile_size, out, threads)
+        return out
+
+    @cached_property
+    def scatter(self) -> FloatArray:
+        """sum of w (x - shift)(x - shift)^T over all rows, (n_features, n_features)."""
+        D = self.n_features
+        one = {
+            "constants": np.zeros(1),
+            "means": np.zeros((1, D)),
+            "precisions_cholesky": np.zeros(D * D),
+        }
+        everyone = np.zeros(self.n_rows, dtype=np.intc)
+        _, _, second, _ = Workspace(self, FULL, 1).accumulate(one, labels=everyone)
+        return second.reshape(D, D)
+
+    def _mean(self) -> FloatArray:
+        threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
+        slots = np.empty((n_slots(self.n_rows, self.n_features, self.X.nbytes), self.n_features))
+        self.kernels.column_sums(self.X, self.weights, slots, threads)
+        mean = slots[0] / self.total_weight
+        # The shift may be any value near the data; one that overflowed would spoil every row.
+        return np.where(np.isfinite(mean), mean, 0.0)
+
+
+class Workspace:
+    """Scratch and outputs of the passes of one fit, for one structure and number of components.
+
+    Parameters
+    ----------
+    rows : Rows
+    structure : int
+        Kernel code of the covariance structure.
+    n_components : int
+    """
+
+    def __init__(self, rows: Rows, structure: int, n_components: int) -> None:
+        kernels, D, K, n = rows.kernels, rows.n_features, n_components, rows.tile_size
+        dtype = rows.X.dtype
+        self.rows, self.structure, self.n_components = rows, structure, n_components
+        self.n_threads = useful_threads(rows.n_threads, rows.n_rows, K, D)
+        self.parameters = aligned_empty((kernels.parameters_size(structure, D, K),), dtype)
+        scratch = kernels.scratch_size(structure, D, K, n)
+        self.arena = aligned_empty((self.n_threads, scratch), dtype)
+        self._no_known = np.empty((0, K), dtype=dtype)
+        self._beside: dict[int, Workspace] = {}
+
+    def beside(self, structure: int) -> Workspace:
+        """The workspace of another structure on the same rows, made when first asked for."""
+        if structure not in self._beside:
+            self._beside[structure] = Workspace(self.rows, structure, self.n_components)
+        return self._beside[structure]
+
+    @cached_property
+    def slots(self) -> FloatArray:
+        rows, K = self.rows, self.n_components
+        size = K * rows.kernels.statistics_size(self.structure, rows.n_features) + 1
+        return np.empty((n_slots(rows.n_tiles, size, rows.X.nbytes), size))
+
+    def _pack(self, parameters: Mapping[str, FloatArray]) -> None:
+        self.rows.kernels.pack_parameters(
+            self.structure,
+            parameters["constants"],
+            parameters["means"],
+            parameters["precisions_cholesky"].reshape(-1),
+            self.parameters,
+        )
+
+    def accumulate(
+        self,
+        parameters: Mapping[str, FloatArray],
+        labels: FloatArray | None = None,
+        responsibilities: FloatArray | None = None,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+        """One pass over the rows: statistics about the means, and the log-likelihood.
+
+        Parameters
+        ----------
+        parameters : mapping
+            constants (K,), means (K, D) less the shift, precisions_cholesky by structure.
+        labels : array of shape (n_rows,), intc, optional
+        responsibilities : array of shape (n_rows, K), the dtype of X, C-contiguous, optional
+            Known responsibilities instead of computed ones; the log-likelihood is then 0.
+
+        Returns
+        -------
+        counts (K,), first (K, D), second (K, second_size), log_likelihood
+        """
+        rows, K, D = self.rows, self.n_components, self.rows.n_features
+        self._pack(parameters)
+        counts, first = np.empty(K), np.empty((K, D))
+        second = np.empty((K, rows.kernels.second_size(self.structure, D)))
+        log_likelihood = rows.kernels.accumulate(
+            self.structure,
+            rows.tiles,
+            rows.X,
+            rows.shift,
+            rows.weights,
+            _NO_LABELS if labels is None else labels,
+            self._no_known if responsibilities is None else responsibilities,
+            self.parameters,
+            K,
+            rows.tile_size,
+            self.arena,
+            self.slots,
+            counts,
+            first,
+            second,
+            self.n_threads,
+        )
+        return counts, first, second, log_likelihood
+
+    def score(
+        self,
+        parameters: Mapping[str, FloatArray],
+        *,
+        log_likelihood: bool = False,
+        responsibilities: bool = False,
+        labels: bool = False,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What was asked for of each row; empty arrays for the rest.
+
+        Returns
+        -------
+        log_likelihood (n_rows,) float64, responsibilities (n_rows, K), labels (n_rows,) int64
+        """
+        rows = self.rows
+        self._pack(parameters)
+        out = (
+            np.empty(rows.n_rows if log_likelihood else 0),
+            np.empty((rows.n_rows if responsibilities else 0, self.n_components), rows.X.dtype),
+            np.empty(rows.n_rows if labels else 0, dtype=np.longlong),
+        )
+        rows.kernels.score(
+            self.structure,
+            rows.X,
+            rows.shift,
+            self.parameters,
+            self.n_components,
+            rows.tile_size,
+            self.arena,
+            *out,
+            self.n_threads,
+        )
+        return out

@@ -1,0 +1,57 @@
+// Vectors of the instruction set this module is compiled for, and sums across their lanes.
+#pragma once
+
+#include <cstddef>
+#include <xsimd/xsimd.hpp>
+
+namespace fastem {
+
+using index = std::ptrdiff_t;  // 64-bit everywhere: more than 2^31 elements are ordinary data
+
+template <class T> using vec = xsimd::batch<T>;
+template <class T> inline constexpr index lanes = static_cast<index>(vec<T>::size);
+
+// Points per register tile, in vectors. A tile of 4 rows x point_vectors holds its accumulators in
+// registers: 16 of the 32 of AVX-512 and NEON, 8 of the 16 of AVX2 and SSE (16 would spill).
+#if defined(__AVX512F__) || defined(__aarch64__) || defined(_M_ARM64)
+inline constexpr index point_vectors = 4;
+#else
+inline constexpr index point_vectors = 2;
+#endif
+
+// Rows of a triangular factor handled together; packed parameters are padded to a multiple of it.
+inline constexpr index block = 4;
+inline constexpr index blocks(index n) { return (n + block - 1) / block; }
+
+template <class T> inline vec<T> load(const T* p) { return vec<T>::load_aligned(p); }
+template <class T> inline void store(T* p, const vec<T>& v) { v.store_aligned(p); }
+
+// out[i] += sum over the lanes of v[i], for i < n. Lanes are added in a fixed order; the sum
+// across tiles is kept in double whatever the type of the lanes.
+template <class T> inline void add_lane_sums(const vec<T>* v, index n, double* out) {
+    constexpr index L = lanes<T>;
+    alignas(64) T sums[L];
+    index i = 0;
+    for (; i + L <= n; i += L) {
+        store(sums, xsimd::haddp(v + i));
+        for (index l = 0; l < L; ++l) out[i + l] += static_cast<double>(sums[l]);
+    }
+    for (; i < n; ++i) out[i] += static_cast<double>(xsimd::reduce_add(v[i]));
+}
+
+// Dot product of n doubles, unaligned: for the small dense algebra on parameters.
+inline double dot(const double* a, const double* b, index n) {
+    using V = vec<double>;
+    constexpr index L = lanes<double>;
+    V s0(0.0), s1(0.0);
+    index i = 0;
+    for (; i + 2 * L <= n; i += 2 * L) {
+        s0 = xsimd::fma(V::load_unaligned(a + i), V::load_unaligned(b + i), s0);
+        s1 = xsimd::fma(V::load_unaligned(a + i + L), V::load_unaligned(b + i + L), s1);
+    }
+    double sum = xsimd::reduce_add(s0 + s1);
+    for (; i < n; ++i) sum += a[i] * b[i];
+    return sum;
+}
+
+}  // namespace fastem

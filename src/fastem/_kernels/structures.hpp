@@ -1,0 +1,98 @@
+// The registry of covariance structures, and the one place where a number becomes a template.
+#pragma once
+
+#include "diag.hpp"
+#include "full.hpp"
+#include "slots.hpp"
+#include "spherical.hpp"
+#include "tied.hpp"
+
+namespace fastem {
+
+enum Structure : int { FULL, TIED, DIAG, SPHERICAL };
+
+// Calls f with a tag that holds the structure's template; one line a structure.
+template <template <class> class S> struct Tag {
+    template <class T> using type = S<T>;
+};
+template <class F> inline auto with_structure(int structure, F&& f) {
+    switch (structure) {
+        case TIED: return f(Tag<Tied>{});
+        case DIAG: return f(Tag<Diag>{});
+        case SPHERICAL: return f(Tag<Spherical>{});
+        default: return f(Tag<Full>{});
+    }
+}
+
+inline index statistics_size(int structure, index D) {
+    return with_structure(structure, [&](auto tag) {
+        return decltype(tag)::template type<double>::statistics_size(D);
+    });
+}
+
+inline index second_size(int structure, index D) {
+    return with_structure(structure, [&](auto tag) {
+        return decltype(tag)::template type<double>::second_size(D);
+    });
+}
+
+// Elements of the arena of one thread.
+inline index scratch_size(int structure, index D, index K, index n) {
+    return with_structure(structure, [&](auto tag) {
+        return Scratch<double>::size(decltype(tag)::template type<double>::scratch_size(D, n), D, K,
+                                     n);
+    });
+}
+
+inline index parameters_size(int structure, index D, index K) {
+    return with_structure(structure, [&](auto tag) {
+        return Parameters<double, decltype(tag)::template type>::size(D, K);
+    });
+}
+
+template <class T>
+void pack_parameters(int structure, const double* constants, const double* means,
+                     const double* precisions_cholesky, index D, index K, T* out) {
+    with_structure(structure, [&](auto tag) {
+        Parameters<T, decltype(tag)::template type>::pack(constants, means, precisions_cholesky, D,
+                                                          K, out);
+    });
+}
+
+template <class T>
+void accumulate_slot(int structure, const T* packed, const T* X, index row_stride,
+                     index column_stride, const double* shift, const double* sample_weight,
+                     index n_rows, index D, index n, const int* labels, const T* responsibilities,
+                     const T* parameters, index K, index first, index last, T* arena,
+                     double* statistics) noexcept {
+    const Rows<T> rows{packed, X, row_stride, column_stride, shift, sample_weight, n_rows, D, n};
+    const Known<T> known{labels, responsibilities};
+    with_structure(structure, [&](auto tag) {
+        accumulate_tiles<T, decltype(tag)::template type>(rows, parameters, known, K, first, last,
+                                                          arena, statistics);
+    });
+}
+
+template <class T>
+void score_slot(int structure, const T* X, index row_stride, index column_stride,
+                const double* shift, index n_rows, index D, index n, const T* parameters, index K,
+                index first, index last, T* arena, double* log_likelihood, T* responsibilities,
+                long long* labels) noexcept {
+    const Rows<T> rows{nullptr, X, row_stride, column_stride, shift, nullptr, n_rows, D, n};
+    with_structure(structure, [&](auto tag) {
+        score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last, arena,
+                                                     log_likelihood, responsibilities, labels);
+    });
+}
+
+inline void unpack_statistics(int structure, const double* statistics, index D, index K,
+                              double* counts, double* first, double* second) {
+    with_structure(structure, [&](auto tag) {
+        using S = typename decltype(tag)::template type<double>;
+        for (index k = 0; k < K; ++k)
+            S::unpack(statistics + k * S::statistics_size(D), D, counts + k, first + k * D,
+                      second + k * S::second_size(D));
+    });
+}
+
+}  // namespace fastem

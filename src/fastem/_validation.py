@@ -1,0 +1,84 @@
+"""Checks of what users give, beyond those of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight
+
+from .covariances import Covariance
+
+FloatArray = NDArray[Any]
+
+
+def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
+    """Weights as float64 of shape (n_samples,); None for None.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, NaN or infinite, if the shape is wrong, or if all are 0.
+    """
+    if sample_weight is None:
+        return None
+    weight: FloatArray = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight: all weights are 0, so no row is left to fit")
+    return weight
+
+
+def _check_shape(parameter: FloatArray, shape: tuple[int, ...], name: str) -> None:
+    if parameter.shape != shape:
+        raise ValueError(
+            f"The parameter '{name}' should have the shape of {shape}, but got {parameter.shape}"
+        )
+
+
+def _as_float(parameter: Any, name: str) -> FloatArray:
+    array: FloatArray = check_array(
+        parameter, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+    )
+    return array
+
+
+def check_weights(weights: Any, n_components: int) -> FloatArray:
+    """Mixing weights that a user gave: in [0, 1] and of sum 1."""
+    weights = _as_float(weights, "weights")
+    _check_shape(weights, (n_components,), "weights")
+    low, high, total = weights.min(), weights.max(), weights.sum()
+    if low < 0 or high > 1:
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got max value "
+            f"{high:.5f}, min value {low:.5f}"
+        )
+    if not np.isclose(total, 1.0, rtol=0, atol=1e-6):
+        raise ValueError(
+            f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}. "
+            "Divide them by their sum"
+        )
+    result: FloatArray = weights / total
+    return result
+
+
+def check_means(means: Any, n_components: int, n_features: int) -> FloatArray:
+    """Means that a user gave."""
+    means = _as_float(means, "means")
+    _check_shape(means, (n_components, n_features), "means")
+    result: FloatArray = means
+    return result
+
+
+def check_precisions(
+    precisions: Any, structure: Covariance, n_components: int, n_features: int
+) -> FloatArray:
+    """Factors of the precisions that a user gave; see `Covariance.factor_precisions`."""
+    precisions = _as_float(precisions, "precisions")
+    _check_shape(
+        precisions, structure.shape(n_components, n_features), f"{structure.name} precision"
+    )
+    return structure.factor_precisions(precisions)

@@ -1,0 +1,208 @@
+"""What a covariance structure is: the statistics it needs and the maximum it makes of them.
+
+To add one, write a file beside this with a subclass of `Covariance` and give it a line in
+`covariances/__init__.py`. Its `kernel` is the kernel whose log-density and statistics serve it; a
+structure that pools or constrains what an existing kernel gives needs no C++ (see CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import kernels
+from .._kernels.rows import Workspace
+from ..exceptions import IllDefinedCovarianceError
+
+FloatArray = NDArray[Any]
+
+# K D^3 below this is factorised faster than a second thread starts
+_SERIAL_FACTORISATION = 2_000_000
+
+
+class Covariance(ABC):
+    """A covariance structure of K components in D dimensions.
+
+    Stateless: arrays go in and come out. Shapes of covariances, precisions and their Cholesky
+    factors are scikit-learn's for the same name.
+    """
+
+    #: the name users give, scikit-learn's where it has one
+    name: ClassVar[str]
+    #: code of the kernel that computes log-densities and statistics
+    kernel: ClassVar[int]
+
+    # --- shapes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of covariances, precisions and precisions_cholesky."""
+
+    @abstractmethod
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Free parameters of the covariances."""
+
+    # --- the triple ---------------------------------------------------------------------------
+
+    def accumulate(
+        self,
+        workspace: Workspace,
+        parameters: dict[str, FloatArray],
+        labels: FloatArray | None = None,
+        responsibilities: FloatArray | None = None,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+        """One pass over the data: counts (K,), first (K, D) and second moments about the means.
+
+        See `Workspace.accumulate` for the parameters. The shape of the second moments is what
+        `estimate` takes.
+        """
+        return workspace.accumulate(parameters, labels, responsibilities)
+
+    @abstractmethod
+    def estimate(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
+    ) -> FloatArray:
+        """The weighted maximum-likelihood covariances.
+
+        Parameters
+        ----------
+        counts : array of shape (n_components,)
+            Sums of responsibilities.
+        offsets : array of shape (n_components, n_features)
+            New means less the means that the moments are about.
+        second : array
+            Second moments, from `accumulate`.
+        reg_covar : float
+            Added to the variances.
+        """
+
+    # --- factors ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
+        """Upper triangular factors P with precision = P P^T (or 1 / sd).
+
+        Raises
+        ------
+        IllDefinedCovarianceError
+            If a covariance is not positive definite; it names the component.
+        """
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
+        """Precisions from their factors."""
+
+    @abstractmethod
+    def factor_precisions(self, precisions: FloatArray) -> FloatArray:
+        """Factors of precisions that a user gave: the inverse of `precisions`.
+
+        Raises
+        ------
+        ValueError
+            If one is not symmetric and positive definite.
+        """
+
+    @abstractmethod
+    def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
+        """Covariances from the factors of the precisions."""
+
+    @abstractmethod
+    def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
+        """log |P_k|: half the log-determinants of the precisions, (K,) or a scalar."""
+
+    @abstractmethod
+    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
+        """Traces of the precision matrices, (K,) or a scalar."""
+
+    @abstractmethod
+    def matrices(
+        self, covariances: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        """The covariances written out, (n_components, n_features, n_features)."""
+
+    def sample(
+        self,
+        component: int,
+        n_samples: int,
+        covariances: FloatArray,
+        random_state: np.random.RandomState,
+        means: FloatArray,
+    ) -> FloatArray:
+        """Draws from one component, (n_samples, n_features)."""
+        n_components, n_features = means.shape
+        matrix = self.matrices(covariances, n_components, n_features)[component]
+        return random_state.multivariate_normal(means[component], matrix, n_samples)
+
+
+class AxisAligned(Covariance):
+    """A structure without products between features: variances, and standard deviations."""
+
+    def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
+        good = (covariances > 0) & np.isfinite(covariances)
+        if not good.all():
+            raise ill_defined(int(np.argwhere(~good)[0, 0]), len(covariances))
+        result: FloatArray = 1.0 / np.sqrt(covariances)
+        return result
+
+    def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
+        return np.square(precisions_cholesky)
+
+    def factor_precisions(self, precisions: FloatArray) -> FloatArray:
+        if np.any(precisions <= 0):
+            raise ValueError(f"'{self.name} precision' should be positive")
+        return np.sqrt(precisions)
+
+    def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
+        return 1.0 / np.square(precisions_cholesky)
+
+    def sample(
+        self,
+        component: int,
+        n_samples: int,
+        covariances: FloatArray,
+        random_state: np.random.RandomState,
+        means: FloatArray,
+    ) -> FloatArray:
+        noise = random_state.standard_normal(size=(n_samples, means.shape[1]))
+        return means[component] + noise * np.sqrt(covariances[component])
+
+
+def ill_defined(component: int | None, n_components: int) -> IllDefinedCovarianceError:
+    """The error for a covariance that is not positive definite; None where all share it."""
+    which = (
+        "the shared covariance"
+        if component is None
+        else f"component {component} of {n_components}, counted from 0,"
+    )
+    return IllDefinedCovarianceError(
+        "Fitting the mixture model failed because some components have ill-defined empirical "
+        f"covariance ({which} is not positive definite: its points are too few, identical, or lie "
+        "on a line or plane). Try to decrease the number of components, increase reg_covar, or "
+        "scale the input data.",
+        component,
+    )
+
+
+def factor_covariance_matrices(matrices: FloatArray, n_threads: int) -> tuple[FloatArray, int]:
+    """Upper triangular P with matrix^-1 = P P^T for each matrix, and the first at fault or -1."""
+    n, D, _ = matrices.shape
+    out = np.empty((n, D, D))
+    threads = n_threads if n * D**3 > _SERIAL_FACTORISATION else 1
+    at_fault = kernels.inverse_cholesky(np.array(matrices, np.float64, order="C"), out, threads)
+    return out, at_fault
+
+
+def factor_precision_matrix(precision: FloatArray, name: str) -> FloatArray:
+    """Upper triangular P with precision = P P^T of one matrix that a user gave."""
+    message = f"'{name} precision' should be symmetric, positive-definite"
+    if not np.allclose(precision, precision.T):
+        raise ValueError(message)
+    try:
+        # The factor is upper triangular: factorise with the axes reversed
+        return np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
+    except np.linalg.LinAlgError:
+        raise ValueError(message) from None
+

@@ -1,0 +1,238 @@
+"""The only EM loop: any model that can accumulate statistics and maximise them.
+
+A model is anything with
+
+    accumulate(data) -> statistics     # with an attribute log_likelihood: E-step
+    maximise(statistics) -> model      # M-step
+
+and, where its M-step maximises a penalised likelihood,
+
+    penalty(statistics) -> float       # the penalty that maximise adds, at given statistics
+
+The loop holds no state: it returns a frozen `EMResult`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from .exceptions import ConvergenceWarning, IllDefinedCovarianceError, LikelihoodError
+
+__all__ = ["REASONS", "Callback", "Convergence", "EMResult", "run", "run_restarts"]
+
+#: reason -> what it means, in words for people
+REASONS = {
+    "tolerance": "the log-likelihood changed by less than the tolerance",
+    "max_iter": "the maximum number of iterations was reached",
+    "likelihood_decreased": "the log-likelihood fell, which EM cannot do in exact arithmetic",
+    "interrupted": "a callback stopped it",
+}
+
+#: called after each iteration with its number (from 1), the log-likelihood and its change (NaN at
+#: the first); returning True stops the fit
+Callback = Callable[[int, float, float], Any]
+
+
+class HasLogLikelihood(Protocol):
+    """Statistics: whatever the model needs, and the log-likelihood."""
+
+    @property
+    def log_likelihood(self) -> float: ...
+
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """When to stop, decided from the trace alone.
+
+    Parameters
+    ----------
+    tol : float, default=1e-3
+        Converged when the log-likelihood times `scale` changes by less.
+    max_iter : int, default=100
+        Iterations at most.
+    scale : float, default=1
+        Factor from the log-likelihood to what `tol` refers to: 1 / (sum of weights) makes it the
+        mean per sample.
+    rounding : float, default=1e-10
+        Relative fall of the log-likelihood that is put down to rounding.
+    """
+
+    tol: float = 1e-3
+    max_iter: int = 100
+    scale: float = 1.0
+    rounding: float = 1e-10
+
+    def fell(self, log_likelihood: float, previous: float, allowed: float) -> bool:
+        """Whether the log-likelihood fell by more than rounding and a penalty explain."""
+        return previous - log_likelihood > allowed + self.rounding * max(1.0, abs(previous))
+
+    def reason(self, iteration: int, change: float) -> str | None:
+        """Why to stop after this iteration; None to go on."""
+        if abs(change) * self.scale < self.tol:
+            return "tolerance"
+        return "max_iter" if iteration >= self.max_iter else None
+
+
+@dataclass(frozen=True)
+class EMResult(Generic[M]):
+    """What a run of EM found.
+
+    Parameters
+    ----------
+    model
+        The fitted model.
+    log_likelihoods : tuple of float
+        One an iteration, of the parameters that the iteration began with.
+    reason : str
+        Why it stopped, a key of `REASONS`.
+    dropped : tuple of str
+        What went wrong in each restart that had to be given up.
+    """
+
+    model: M
+    log_likelihoods: tuple[float, ...]
+    reason: str
+    dropped: tuple[str, ...] = field(default=())
+
+    @property
+    def converged(self) -> bool:
+        """Whether the tolerance was met: set by the test itself, never by the iteration count."""
+        return self.reason == "tolerance"
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations, each an E-step and an M-step."""
+        return len(self.log_likelihoods)
+
+    @property
+    def log_likelihood(self) -> float:
+        """The last of the trace; -inf for a run without iterations."""
+        return self.log_likelihoods[-1] if self.log_likelihoods else -math.inf
+
+
+def run(
+    model: Any,
+    data: Any,
+    *,
+    convergence: Convergence | None = None,
+    callbacks: Sequence[Callback] = (),
+    previous: float = math.nan,
+) -> EMResult[Any]:
+    """Fit a model by expectation-maximisation.
+
+    Parameters
+    ----------
+    model
+        Start; see the module's docstring for what it must have.
+    data
+        Handed to `model.accumulate` as it is.
+    convergence : Convergence, optional
+        When to stop.
+    callbacks : sequence of callable
+        Each called after each iteration as `callback(iteration, log_likelihood, change)`; one that
+        returns True stops the fit with the reason "interrupted".
+    previous : float, optional
+        Log-likelihood before the first iteration, where the start is a fit to be continued.
+
+    Returns
+    -------
+    EMResult
+
+    References
+    ----------
+    Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
+    JRSS B 39, 1-38.
+    """
+    convergence = convergence or Convergence()
+    trace: list[float] = []
+    reason = "max_iter"
+    allowed = math.inf  # nothing is known of the step that led to the start
+    before = model
+    for iteration in range(1, convergence.max_iter + 1):
+        statistics = model.accumulate(data)
+        log_likelihood = statistics.log_likelihood
+        change = log_likelihood - previous
+        if convergence.fell(log_likelihood, previous, allowed):
+            # the parameters before the step were the better ones
+            return EMResult(before, tuple(trace), "likelihood_decreased")
+        trace.append(log_likelihood)
+        before, model = model, model.maximise(statistics)
+        allowed = _explained_fall(before, model, statistics)
+        previous = log_likelihood
+        # every callback hears of every iteration, also of the last
+        asked = [callback(iteration, log_likelihood, change) for callback in callbacks]
+        stop = convergence.reason(iteration, change)
+        if stop is None and any(answer is True for answer in asked):
+            stop = "interrupted"
+        if stop is not None:
+            reason = stop
+            break
+    return EMResult(model, tuple(trace), reason)
+
+
+def _explained_fall(before: Any, after: Any, statistics: Any) -> float:
+    """How far a penalty in the M-step may lower the log-likelihood."""
+    if not hasattr(before, "penalty"):
+        return 0.0
+    return max(0.0, before.penalty(statistics) - after.penalty(statistics))
+
+
+def run_restarts(
+    starts: Iterable[Callable[[], Any]],
+    data: Any,
+    *,
+    convergence: Convergence | None = None,
+    callbacks: Sequence[Callback] = (),
+    previous: float = math.nan,
+    finished: Callable[[EMResult[Any]], None] | None = None,
+) -> EMResult[Any]:
+    """The best of several runs, by the last log-likelihood.
+
+    A restart that fails numerically is dropped with a warning and does not spoil the others; if
+    all fail, the first error is raised.
+
+    Parameters
+    ----------
+    starts : iterable of callable
+        Each returns a start, made only when its turn comes.
+    data, convergence, callbacks, previous
+        As for `run`.
+    finished : callable, optional
+        Called with the result of each run.
+
+    Returns
+    -------
+    EMResult
+        Of the best run; the first wins a tie.
+    """
+    best: EMResult[Any] | None = None
+    errors: list[Exception] = []
+    for start in starts:
+        try:
+            result = run(
+                start(), data, convergence=convergence, callbacks=callbacks, previous=previous
+            )
+        except (IllDefinedCovarianceError, LikelihoodError) as error:
+            errors.append(error)
+            continue
+        if finished is not None:
+            finished(result)
+        if best is None or result.log_likelihood > best.log_likelihood:
+            best = result
+    if best is None:
+        raise errors[0] if errors else ValueError("no start was given")
+    if errors:
+        warnings.warn(
+            f"{len(errors)} restart(s) failed and were dropped, the best of the others is kept. "
+            f"The first failure: {errors[0]}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return EMResult(best.model, best.log_likelihoods, best.reason, tuple(map(str, errors)))

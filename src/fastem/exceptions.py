@@ -1,0 +1,47 @@
+"""The errors and warnings that fastem raises, all typed so that callers can tell them apart."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = [
+    "ConvergenceWarning",
+    "DataFileError",
+    "FastEMError",
+    "IllDefinedCovarianceError",
+    "LikelihoodError",
+    "MissingDependencyError",
+    "ModelFileError",
+]
+
+
+class FastEMError(Exception):
+    """Base class of every error that fastem itself raises."""
+
+
+class IllDefinedCovarianceError(FastEMError, ValueError):
+    """A covariance matrix is not positive definite.
+
+    Attributes
+    ----------
+    component : int or None
+        The component at fault, counted from 0; None where one matrix is shared by all.
+    """
+
+    def __init__(self, message: str, component: int | None = None) -> None:
+        super().__init__(message)
+        self.component = component
+
+
+class LikelihoodError(FastEMError, ValueError):
+    """The log-likelihood became NaN or infinite: no answer computed from it could be trusted."""
+
+
+class DataFileError(FastEMError, ValueError):
+    """A data file cannot be read as a table of numbers."""
+
+
+class ModelFileError(FastEMError, ValueError):
+    """A model file is damaged, of another kind, or written by a newer version."""
+
+
+class MissingDependencyError(FastEMError, ImportError):
+    """An optional package is needed for what was asked; the message says how to install it."""

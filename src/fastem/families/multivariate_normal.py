@@ -1,0 +1,203 @@
+"""A mixture of multivariate normals as the EM loop sees it: accumulate, then maximise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+
+import numpy as np
+
+from .._kernels.rows import Rows, Workspace
+from ..covariances import Covariance
+from ..exceptions import LikelihoodError
+from .statistics import FloatArray, Statistics, merge
+
+#: rows of a matrix, then the labels (n,) or the responsibilities (n, K) that are known of them
+Known = tuple[slice, FloatArray | None, FloatArray | None]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixtureModel:
+    """Parameters of a Gaussian mixture. Immutable: `maximise` returns another one.
+
+    Parameters
+    ----------
+    structure : Covariance
+    weights : array of shape (n_components,)
+    means : array of shape (n_components, n_features)
+        Less the shift of the rows it is fitted to, so that a large offset costs no digits.
+    covariances, precisions_cholesky : arrays
+        In the shape of the structure.
+    reg_covar : float
+        Ridge added to the variances by every `maximise`.
+    n_threads : int
+        Threads for the factorisations.
+    """
+
+    structure: Covariance
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+    precisions_cholesky: FloatArray
+    reg_covar: float = 0.0
+    n_threads: int = 1
+
+    @cached_property
+    def constants(self) -> FloatArray:
+        """log weight_k + log |P_k| - D/2 log(2 pi): the log-density less its quadratic form."""
+        n_features = self.means.shape[1]
+        with np.errstate(divide="ignore"):  # a weight of 0 is a component without points
+            log_weights = np.log(self.weights)
+        determinants = self.structure.log_determinants(self.precisions_cholesky, n_features)
+        result: FloatArray = log_weights + determinants - 0.5 * n_features * math.log(2 * math.pi)
+        return result
+
+    @property
+    def parameters(self) -> dict[str, FloatArray]:
+        """What the kernels take."""
+        return {
+            "constants": self.constants,
+            "means": self.means,
+            "precisions_cholesky": self.precisions_cholesky,
+        }
+
+    def moved(self, by: FloatArray) -> GaussianMixtureModel:
+        """The same mixture in coordinates where every point is `by` further on."""
+        return replace(self, means=self.means + by)
+
+    def accumulate(self, data: Workspace) -> Statistics:
+        """E-step: expected sufficient statistics and the log-likelihood of these parameters.
+
+        Raises
+        ------
+        LikelihoodError
+            If the log-likelihood is not finite.
+        """
+        statistics = _statistics(
+            self.means, data, self.structure.accumulate(data, self.parameters)
+        )
+        if not math.isfinite(statistics.log_likelihood):
+            raise LikelihoodError(
+                f"the log-likelihood became {statistics.log_likelihood}: the data are too far "
+                "from every component for their densities to be told from 0. Scale the input "
+                "data, or remove rows of extreme magnitude"
+            )
+        return statistics
+
+    def maximise(self, statistics: Statistics) -> GaussianMixtureModel:
+        """M-step: the weighted maximum-likelihood parameters, the ridge added.
+
+        Raises
+        ------
+        IllDefinedCovarianceError
+            If a covariance is not positive definite.
+        """
+        # 10 eps of a row's weight keeps a component without points from dividing by 0
+        row_weight = statistics.total_weight / statistics.n_rows
+        counts = statistics.counts + 10 * _EPS * row_weight
+        offsets = statistics.first / counts[:, None]
+        covariances = self.structure.estimate(counts, offsets, statistics.second, self.reg_covar)
+        return replace(
+            self,
+            weights=counts / counts.sum(),
+            means=statistics.about + offsets,
+            covariances=covariances,
+            precisions_cholesky=self.structure.precisions_cholesky(covariances, self.n_threads),
+        )
+
+    def penalty(self, statistics: Statistics) -> float:
+        """What the ridge adds to the function that `maximise` maximises.
+
+        S_k / n_k + ridge I is the maximum of Q(theta) - ridge/2 sum_k n_k tr(precision_k), so that
+        one EM step may lower the log-likelihood by as much as this penalty falls, and no more.
+        """
+        n_features = self.means.shape[1]
+        traces = self.structure.precision_traces(self.precisions_cholesky, n_features)
+        return -0.5 * self.reg_covar * float(np.sum(statistics.counts * traces))
+
+    def score(
+        self, X: FloatArray, n_threads: int, **wanted: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Log-likelihood, responsibilities or labels of rows, where means are not shifted.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features), float64 or float32
+        n_threads : int
+        **wanted : bool
+            log_likelihood, responsibilities, labels: see `Workspace.score`.
+        """
+        # any point among the means is a good origin: differences to them lose the fewest digits
+        shift = self.means.mean(axis=0)
+        rows = Rows(X, None, n_threads, shift, pack=False)
+        workspace = Workspace(rows, self.structure.kernel, len(self.means))
+        return workspace.score(self.moved(-shift).parameters, **wanted)
+
+    @classmethod
+    def from_known(
+        cls,
+        structure: Covariance,
+        data: Workspace,
+        known: Iterable[Known],
+        *,
+        reg_covar: float,
+        n_threads: int = 1,
+    ) -> GaussianMixtureModel:
+        """Maximum likelihood where labels or responsibilities are known: one M-step.
+
+        Parameters
+        ----------
+        structure : Covariance
+        data : Workspace
+            Of all rows.
+        known : iterable of (rows, labels, responsibilities)
+            Blocks of rows; iterated over twice, so that the second moments are about the means.
+        reg_covar, n_threads
+            As for the class.
+        """
+        K, D = data.n_components, data.rows.n_features
+        blank = cls(
+            structure,
+            np.full(K, 1.0 / K),
+            np.zeros((K, D)),
+            np.empty(0),
+            np.ones(structure.shape(K, D)),
+            reg_covar,
+            n_threads,
+        )
+
+        def total(about: FloatArray) -> Statistics:
+            given = replace(blank, means=about)
+            return reduce(merge, (_known_statistics(given, data, *block) for block in known))
+
+        rough = total(blank.means)
+        counts = np.where(rough.counts > 0, rough.counts, 1.0)
+        return blank.maximise(total(rough.first / counts[:, None]))
+
+
+def _statistics(
+    about: FloatArray, data: Workspace, moments: tuple[FloatArray, FloatArray, FloatArray, float]
+) -> Statistics:
+    return Statistics(about, *moments, data.rows.total_weight, data.rows.n_rows)
+
+
+def _known_statistics(
+    model: GaussianMixtureModel,
+    data: Workspace,
+    rows: slice,
+    labels: FloatArray | None,
+    responsibilities: FloatArray | None,
+) -> Statistics:
+    """Statistics of a block of rows whose labels or responsibilities are known."""
+    whole = data.rows
+    if rows != slice(None):
+        weight = None if whole.sample_weight is None else whole.sample_weight[rows]
+        # read once or twice only: not worth a packed copy
+        part = replace(whole, X=whole.X[rows], sample_weight=weight, pack=False)
+        data = Workspace(part, data.structure, data.n_components)
+    moments = model.structure.accumulate(data, model.parameters, labels, responsibilities)
+    return _statistics(model.means, data, moments)

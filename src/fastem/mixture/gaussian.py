@@ -1,0 +1,694 @@
+"""`GaussianMixture`: scikit-learn's interface over the EM loop."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import em, io
+from .._kernels.rows import Rows, Workspace
+from .._threads import effective_n_threads
+from .._validation import check_means, check_precisions, check_sample_weight, check_weights
+from ..covariances import COVARIANCES, Covariance
+from ..exceptions import ConvergenceWarning, ModelFileError
+from ..families import GaussianMixtureModel
+from ..initialization import METHODS, initial_blocks
+
+FloatArray = NDArray[Any]
+
+# A fall of the log-likelihood below this is rounding, by the type of the data
+_ROUNDING = {"float64": 1e-10, "float32": 1e-5}
+
+
+@io.saveable
+class GaussianMixture(DensityMixin, BaseEstimator):
+    """Gaussian mixture, fitted by EM on all cores.
+
+    A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes and defaults,
+    with `n_threads`, `callbacks` and `sample_weight` added.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components, K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        "full": each component has its own matrix; "tied": all share one; "diag": each has its own
+        variance for each feature; "spherical": each has one variance.
+    tol : float, default=1e-3
+        Converged when the mean log-likelihood per sample changes by less in an iteration.
+    reg_covar : float, default=1e-6
+        Added to the variances in each iteration, in the squared units of the data.
+    max_iter : int, default=100
+        EM iterations at most; 0 keeps the initial parameters.
+    n_init : int, default=1
+        Number of starts; the best result by log-likelihood is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, callable or array-like of \
+shape (n_samples, n_components), default="kmeans"
+        Where the first M-step takes its responsibilities from. An array is taken as they are; a
+        callable is called as `init_params(X, n_components, random_state)` and returns one.
+    weights_init : array-like of shape (n_components,), default=None
+        Initial weights instead of those of `init_params`.
+    means_init : array-like of shape (n_components, n_features), default=None
+        Initial means.
+    precisions_init : array-like, default=None
+        Initial precisions (inverse covariances), in the shape of `precisions_`. With all three
+        given, `init_params` is not used.
+    random_state : int, RandomState or None, default=None
+        Seed of the initialisation and of `sample`.
+    warm_start : bool, default=False
+        Continue from the parameters of the previous `fit`.
+    verbose : int, default=0
+        1 prints starts and iterations, 2 also times and changes.
+    verbose_interval : int, default=10
+        Iterations between two lines printed.
+    n_threads : int or None, default=None
+        None: OMP_NUM_THREADS if set, else the physical cores this process may use. -1: all CPUs.
+        The result is the same to the last bit for any number.
+    callbacks : sequence of callable or None, default=None
+        Each is called after each iteration as `callback(iteration, log_likelihood, change)` with
+        the total log-likelihood; one that returns True stops the fit, which keeps its result.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Share of each component.
+    means_ : ndarray of shape (n_components, n_features)
+        Mean of each component.
+    covariances_ : ndarray
+        (n_components, n_features, n_features) for "full", (n_features, n_features) for "tied",
+        (n_components, n_features) for "diag", (n_components,) for "spherical".
+    precisions_ : ndarray
+        Inverse covariances, in the same shape.
+    precisions_cholesky_ : ndarray
+        Upper triangular U with precision = U U^T; 1 / sd for "diag" and "spherical".
+    converged_ : bool
+        Whether the tolerance was met.
+    stop_reason_ : str
+        "tolerance", "max_iter", "likelihood_decreased" or "interrupted" (by a callback).
+    n_iter_ : int
+        Iterations of the best start.
+    lower_bound_ : float
+        Mean log-likelihood per sample in the last iteration of the best start.
+    lower_bounds_ : list of float
+        The same, of each iteration.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, where X had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> sorted(model.means_[:, 0].round(6).tolist())
+    [1.0, 10.0]
+    >>> labels = model.predict([[0, 0], [12, 3]])
+    >>> bool(labels[0] != labels[1])
+    True
+
+    References
+    ----------
+    Dempster, Laird, Rubin (1977), JRSS B 39, 1-38. McLachlan, Peel (2000), Finite Mixture Models.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(METHODS)), callable, "array-like"],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Integral, None],
+        "callbacks": [list, tuple, None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        callbacks: Sequence[em.Callback] | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.callbacks = callbacks
+
+    # --- fitting ------------------------------------------------------------------------------
+
+    def fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> GaussianMixture:
+        """Fit the mixture: the best of `n_init` starts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data: float64, float32 (kept, with sums in double), or what converts to float64.
+        y : ignored
+            Present by scikit-learn's convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 0 removes the row, an integer repeats it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the data, the weights or a parameter cannot be used; the message names what and how
+            to mend it. The estimator keeps the model it had.
+        IllDefinedCovarianceError
+            If a component collapsed and `reg_covar` is too small to hold it (a ValueError).
+        """
+        self._fit(X, sample_weight)
+        return self
+
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Fit, then the most probable component of each row: `fit(X).predict(X)`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        X = self._fit(X, sample_weight)
+        return self._score_rows(X, labels=True)[2]
+
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
+        """Fit and set the attributes, all at the very end; returns the validated data."""
+        n_threads = effective_n_threads(self.n_threads)
+        validated: FloatArray = validate_data(
+            self, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+        )
+        weight = check_sample_weight(sample_weight, validated)
+        X, weight = _without_zero_weights(validated, weight)
+        if X.shape[0] < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {X.shape[0]}"
+                + ("" if weight is None else " with a weight above 0")
+            )
+        rows = Rows(X, weight, n_threads)
+        continued = self.warm_start and hasattr(self, "converged_")
+        convergence = em.Convergence(
+            self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[X.dtype.name]
+        )
+        report = _VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
+        starts: Iterator[Callable[[], GaussianMixtureModel]]
+        if continued:
+            starts = iter([lambda: self._fitted_model().moved(-rows.shift)])
+        else:
+            starts = self._starts(rows, n_threads)
+        workspace = Workspace(rows, self._structure.kernel, self.n_components)
+        result = em.run_restarts(
+            (report.announced(start) for start in starts),
+            workspace,
+            convergence=convergence,
+            callbacks=[*report.callbacks, *(self.callbacks or ())],
+            previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
+            finished=report.finished,
+        )
+        self._warn(result)
+        self._set_fit(result, rows)
+        return validated
+
+    @property
+    def _structure(self) -> Covariance:
+        return COVARIANCES[self.covariance_type]
+
+    def _starts(self, rows: Rows, n_threads: int) -> Iterator[Callable[[], GaussianMixtureModel]]:
+        """One start for each of `n_init`, made when its turn comes."""
+        K, D, structure = self.n_components, rows.n_features, self._structure
+        given: dict[str, FloatArray] = {}
+        if self.weights_init is not None:
+            given["weights"] = check_weights(self.weights_init, K)
+        if self.means_init is not None:
+            given["means"] = check_means(self.means_init, K, D) - rows.shift
+        if self.precisions_init is not None:
+            factors = check_precisions(self.precisions_init, structure, K, D)
+            given["precisions_cholesky"] = factors
+            given["covariances"] = structure.covariances(factors)
+        random_state = check_random_state(self.random_state)
+        workspace = Workspace(rows, structure.kernel, K)
+
+        def start() -> GaussianMixtureModel:
+            if len(given) == 4:
+                return GaussianMixtureModel(
+                    structure=structure, reg_covar=self.reg_covar, n_threads=n_threads, **given
+                )
+            blocks = initial_blocks(
+                self.init_params, rows.X, K, random_state, rows.sample_weight, n_threads
+            )
+            model = GaussianMixtureModel.from_known(
+                structure, workspace, blocks, reg_covar=self.reg_covar, n_threads=n_threads
+            )
+            return replace(model, **given)
+
+        return iter([start] * self.n_init)
+
+    def _warn(self, result: em.EMResult[GaussianMixtureModel]) -> None:
+        if result.converged or self.max_iter == 0 or result.reason == "interrupted":
+            return
+        if result.reason == "likelihood_decreased":
+            message = (
+                f"EM stopped after {result.n_iter} iterations because {em.REASONS[result.reason]}. "
+                "The parameters before that are kept. Scale the input data or increase reg_covar."
+            )
+        else:
+            message = (
+                f"Best performing initialization did not converge in {result.n_iter} iterations. "
+                "Try different init parameters, or increase max_iter, tol, or check for "
+                "degenerate data."
+            )
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    def _set_fit(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> None:
+        """Copy a result to the attributes, in the dtype of the data as scikit-learn does."""
+        model, dtype = result.model.moved(rows.shift), rows.X.dtype
+        self.weights_ = model.weights.astype(dtype, copy=False)
+        self.means_ = model.means.astype(dtype, copy=False)
+        self.covariances_ = model.covariances.astype(dtype, copy=False)
+        self.precisions_cholesky_ = model.precisions_cholesky.astype(dtype, copy=False)
+        self.precisions_ = self._structure.precisions(self.precisions_cholesky_)
+        self.converged_ = result.converged
+        self.stop_reason_ = result.reason
+        self.n_iter_ = result.n_iter
+        self.lower_bounds_ = [value / rows.total_weight for value in result.log_likelihoods]
+        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+
+    def _fitted_model(self) -> GaussianMixtureModel:
+        return GaussianMixtureModel(
+            self._structure,
+            *(
+                np.ascontiguousarray(values, dtype=np.float64)
+                for values in (
+                    self.weights_,
+                    self.means_,
+                    self.covariances_,
+                    self.precisions_cholesky_,
+                )
+            ),
+            self.reg_covar,
+            effective_n_threads(self.n_threads),
+        )
+
+    # --- prediction ---------------------------------------------------------------------------
+
+    def _validated(self, X: ArrayLike) -> FloatArray:
+        check_is_fitted(self)
+        validated: FloatArray = validate_data(
+            self, X, reset=False, dtype=[np.float64, np.float32]
+        )
+        return validated
+
+    def _score_rows(
+        self, X: FloatArray, **wanted: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return self._fitted_model().score(X, effective_n_threads(self.n_threads), **wanted)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self._score_rows(self._validated(X), labels=True)[2]
+
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
+        """Responsibilities: the probability of each component given each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+        """
+        return self._score_rows(self._validated(X), responsibilities=True)[1]
+
+    def score_samples(self, X: ArrayLike) -> FloatArray:
+        """Log-density of the mixture at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+        """
+        return self._score_rows(self._validated(X), log_likelihood=True)[0]
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Mean log-likelihood per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        log_likelihood : float
+        """
+        X = self._validated(X)
+        weight = check_sample_weight(sample_weight, X)
+        log_density = self._score_rows(X, log_likelihood=True)[0]
+        return float(np.average(log_density, weights=weight))
+
+    def _n_parameters(self) -> int:
+        """Free parameters: covariances, means, and the weights but one."""
+        K, D = self.means_.shape
+        return self._structure.n_parameters(K, D) + K * D + K - 1
+
+    def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
+        X = self._validated(X)
+        n_samples = X.shape[0]
+        return float(-2 * self.score(X) * n_samples + self._n_parameters() * cost(n_samples))
+
+    def bic(self, X: ArrayLike) -> float:
+        """Bayesian information criterion, -2 LL + p log n: lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        bic : float
+
+        References
+        ----------
+        Schwarz (1978), Annals of Statistics 6, 461-464.
+        """
+        return self._criterion(X, lambda n_samples: float(np.log(n_samples)))
+
+    def aic(self, X: ArrayLike) -> float:
+        """Akaike information criterion, -2 LL + 2 p: lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        aic : float
+
+        References
+        ----------
+        Akaike (1974), IEEE Transactions on Automatic Control 19, 716-723.
+        """
+        return self._criterion(X, lambda n_samples: 2.0)
+
+    def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
+        """Random draws from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Grouped by component.
+        y : ndarray of shape (n_samples,)
+            The component of each.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is below 1.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
+                "sample."
+            )
+        random_state = check_random_state(self.random_state)
+        weights = self.weights_.astype(np.float64)
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        draws = [
+            self._structure.sample(
+                k, int(count), self.covariances_, random_state, np.asarray(self.means_)
+            )
+            for k, count in enumerate(counts)
+        ]
+        return np.vstack(draws), np.repeat(np.arange(len(counts)), counts)
+
+    # --- exchange -----------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
+
+        Callbacks, callables and random-number generators among the parameters are left out.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Written in one step: a failure leaves what was there.
+        """
+        io.save_model(self, path)
+
+    def to_sklearn(self) -> Any:
+        """The same model as a `sklearn.mixture.GaussianMixture`, fitted where this one is."""
+        from sklearn.mixture import GaussianMixture as SklearnMixture
+
+        known = SklearnMixture().get_params()
+        other = SklearnMixture(**{k: v for k, v in self.get_params().items() if k in known})
+        if not isinstance(other.init_params, str):
+            other.set_params(init_params="kmeans")  # scikit-learn takes names only
+        return _copy_fit(self, other)
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> GaussianMixture:
+        """A model from a `sklearn.mixture.GaussianMixture`, fitted where that one is.
+
+        Parameters
+        ----------
+        model : sklearn.mixture.GaussianMixture
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        TypeError
+            If `model` is something else.
+        """
+        from sklearn.mixture import GaussianMixture as SklearnMixture
+
+        if not isinstance(model, SklearnMixture):
+            raise TypeError(
+                f"from_sklearn takes a sklearn.mixture.GaussianMixture, not {type(model).__name__}"
+            )
+        new: GaussianMixture = _copy_fit(model, cls(**model.get_params()))
+        if hasattr(model, "converged_"):
+            new.stop_reason_ = "tolerance" if model.converged_ else "max_iter"
+        return new
+
+    def _get_state(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        """Arrays and JSON values from which `_from_state` makes the same model."""
+        arrays = {
+            name: np.asarray(getattr(self, name)) for name in (*_FITTED_ARRAYS, "lower_bounds_")
+        }
+        parameters: dict[str, Any] = {}
+        for name, value in self.get_params().items():
+            if value is None or isinstance(value, bool | str):
+                parameters[name] = value
+            elif isinstance(value, Integral):
+                parameters[name] = int(value)
+            elif isinstance(value, Real):
+                parameters[name] = float(value)
+            elif name.endswith("_init"):
+                arrays[f"parameter.{name}"] = np.asarray(value, dtype=np.float64)
+        metadata = {
+            "parameters": parameters,
+            "converged": bool(self.converged_),
+            "stop_reason": self.stop_reason_,
+            "feature_names": list(getattr(self, "feature_names_in_", [])),
+        }
+        return arrays, metadata
+
+    @classmethod
+    def _from_state(
+        cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]
+    ) -> GaussianMixture:
+        """The model that `_get_state` described; ModelFileError where that is inconsistent."""
+        try:
+            prefix = "parameter."
+            given = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            model = cls(**metadata["parameters"], **given)
+            model._validate_params()
+            for name in _FITTED_ARRAYS:
+                setattr(model, name, arrays[name])
+            K, D = model.means_.shape
+            shape = model._structure.shape(K, D)
+            shapes = {"weights_": (K,), "covariances_": shape, "precisions_cholesky_": shape}
+            if K != model.n_components:
+                raise ValueError(f"{K} means for n_components={model.n_components}")
+            for name, expected in shapes.items():
+                if arrays[name].shape != expected:
+                    raise ValueError(f"{name} has shape {arrays[name].shape}, not {expected}")
+            if not all(np.isfinite(arrays[name]).all() for name in _FITTED_ARRAYS):
+                raise ValueError("a parameter is NaN or infinite")
+            model.precisions_ = model._structure.precisions(model.precisions_cholesky_)
+            model.lower_bounds_ = arrays["lower_bounds_"].tolist()
+            model.lower_bound_ = model.lower_bounds_[-1] if model.lower_bounds_ else -np.inf
+            model.n_iter_ = len(model.lower_bounds_)
+            model.converged_ = bool(metadata["converged"])
+            model.stop_reason_ = str(metadata["stop_reason"])
+            model.n_features_in_ = D
+            if metadata["feature_names"]:
+                names = np.asarray(metadata["feature_names"], dtype=object)
+                if names.shape != (D,):
+                    raise ValueError(f"{len(names)} feature names for {D} features")
+                model.feature_names_in_ = names
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(
+                f"the model file does not describe a {cls.__name__}: {error}. Save it again from "
+                "the original model"
+            ) from error
+        return model
+
+
+_FITTED_ARRAYS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+
+
+def _copy_fit(source: Any, target: Any) -> Any:
+    """Copy every fitted attribute that scikit-learn's estimator has too."""
+    names = (
+        *_FITTED_ARRAYS,
+        "precisions_",
+        "converged_",
+        "n_iter_",
+        "lower_bound_",
+        "lower_bounds_",
+        "n_features_in_",
+        "feature_names_in_",
+    )
+    for name in names:
+        if hasattr(source, name):
+            value = getattr(source, name)
+            setattr(target, name, value.copy() if hasattr(value, "copy") else value)
+    return target
+
+
+def _without_zero_weights(
+    X: FloatArray, weight: FloatArray | None
+) -> tuple[FloatArray, FloatArray | None]:
+    """Rows of weight 0 removed, so that nothing, not even the initialisation, sees them."""
+    if weight is None or weight.all():
+        return X, weight
+    kept = weight > 0
+    return X[kept], weight[kept]
+
+
+class _VerboseReport:
+    """Lines for `verbose`, as scikit-learn prints them."""
+
+    def __init__(self, verbose: int, interval: int, scale: float) -> None:
+        self.verbose, self.interval, self.scale = int(verbose), interval, scale
+        self.n_starts = 0
+        self.begin = self.last = time.perf_counter()
+
+    @property
+    def callbacks(self) -> list[em.Callback]:
+        return [self.iteration] if self.verbose else []
+
+    def announced(
+        self, start: Callable[[], GaussianMixtureModel]
+    ) -> Callable[[], GaussianMixtureModel]:
+        def announce_and_start() -> GaussianMixtureModel:
+            if self.verbose:
+                print(f"Initialization {self.n_starts}")
+            self.n_starts += 1
+            self.begin = self.last = time.perf_counter()
+            return start()
+
+        return announce_and_start
+
+    def iteration(self, iteration: int, log_likelihood: float, change: float) -> None:
+        if iteration % self.interval:
+            return
+        line = f"  Iteration {iteration}"
+        if self.verbose > 1:
+            now = time.perf_counter()
+            line += f"\t time lapse {now - self.last:.5f}s\t ll change {change * self.scale:.5f}"
+            self.last = now
+        print(line)
+
+    def finished(self, result: em.EMResult[GaussianMixtureModel]) -> None:
+        if not self.verbose:
+            return
+        line = f"Initialization {'converged' if result.converged else 'did not converge'}."
+        if self.verbose > 1:
+            lapse = time.perf_counter() - self.begin
+            bound = result.log_likelihood * self.scale
+            line += f" time lapse {lapse:.5f}s\t lower bound {bound:.5f}."
+        print(line)
