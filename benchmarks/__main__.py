@@ -52,14 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             workloads = [w for w in group.workloads if options.workload in w.name]
             if not workloads:
                 continue
-            header = ["workload", *group.header(peers)]
+            runners = group.peers(peers)
+            header = ["workload", *group.header(runners)]
             title = group.title + (" (quick: small data)" if options.quick else "")
             table = Table(title, header, markdown=options.markdown)
             for workload in workloads:
                 progress(workload.name)
                 problem = workload.make(dtype, options.quick)
                 rounds = settings.rounds or group.rounds
-                table.row([workload.name, *group.measure(problem, peers, rounds, settings)])
+                table.row([workload.name, *group.measure(problem, runners, rounds, settings)])
                 n_rows += 1
     if not n_rows:
         print(f"No workload's name contains {options.workload!r}; see --list.", file=sys.stderr)

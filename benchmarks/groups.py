@@ -20,7 +20,7 @@ from benchmarks import data
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
-from benchmarks.peers import FastEM, Peer, PeerError
+from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError
 from benchmarks.report import milliseconds, number, progress
 
 # Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
@@ -62,6 +62,8 @@ class Group:
         The peers to the names of the columns after the first.
     measure : callable
         Problem, peers, rounds and settings to the cells of a row after the first.
+    from_scratch : bool
+        Whether a peer must bring its own initialisation to take part.
     """
 
     title: str
@@ -69,6 +71,11 @@ class Group:
     rounds: int
     header: Callable[[Sequence[Peer]], list[str]]
     measure: Callable[[Problem, Sequence[Peer], int, Settings], list[str]]
+    from_scratch: bool = False
+
+    def peers(self, peers: Sequence[Peer]) -> list[Peer]:
+        """Return the peers that can take part."""
+        return [peer for peer in peers if peer.has_initialisation or not self.from_scratch]
 
 
 def measure_iteration(
@@ -82,8 +89,7 @@ def measure_iteration(
         try:
             plans[peer.name] = plan(peer, problem, settings.iterations, settings.budget)
         except PeerError as error:
-            failures[peer.name] = str(error)
-            progress(f"{peer.name}: {error}")
+            failures[peer.name] = _failure(peer.name, error)
     _compare(plans, problem)
 
     def task(name: str) -> Callable[[], float]:
@@ -141,12 +147,9 @@ def measure_fit(
     tasks = {}
     for peer in peers:
         try:
-            if not peer.has_initialisation:
-                raise PeerError("no initialisation")
             peer.fit_default(_first_rows(problem), 0)  # imports and thread pools
         except PeerError as error:
-            failures[peer.name] = str(error)
-            progress(f"{peer.name}: {error}")
+            failures[peer.name] = _failure(peer.name, error)
         else:
             tasks[peer.name] = task(peer)
     samples = in_turn(tasks, rounds)
@@ -170,9 +173,8 @@ def measure_small(
     problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
 ) -> list[str]:
     """Time whole fits of small data, always with the same seed."""
-    calls = {peer.name: _fitting(peer, problem) for peer in peers if peer.has_initialisation}
-    failures = {peer.name: "no initialisation" for peer in peers if not peer.has_initialisation}
-    return _repeated(calls, peers, failures, rounds)
+    calls = {peer.name: _fitting(peer, problem) for peer in peers}
+    return _repeated(calls, peers, {}, rounds)
 
 
 def measure_predict(
@@ -185,7 +187,7 @@ def measure_predict(
         try:
             calls[peer.name] = peer.predictor(problem)
         except PeerError as error:
-            failures[peer.name] = str(error)
+            failures[peer.name] = _failure(peer.name, error)
     return _repeated(calls, peers, failures, rounds)
 
 
@@ -208,6 +210,7 @@ GROUPS: dict[str, Group] = {
         3,
         header_fit,
         measure_fit,
+        from_scratch=True,
     ),
     "small": Group(
         "Milliseconds of a default fit of small data",
@@ -215,6 +218,7 @@ GROUPS: dict[str, Group] = {
         15,
         header_times,
         measure_small,
+        from_scratch=True,
     ),
     "predict": Group(
         "Milliseconds of predict",
@@ -224,6 +228,12 @@ GROUPS: dict[str, Group] = {
         measure_predict,
     ),
 }
+
+
+def _failure(name: str, error: PeerError) -> str:
+    """Tell why a program has no time, and return what stands in its place."""
+    progress(f"{name}: {error}")
+    return "-" if isinstance(error, NotOfferedError) else "fails"
 
 
 def _fitting(peer: Peer, problem: Problem) -> Callable[[], object]:
@@ -242,8 +252,7 @@ def _repeated(
         try:
             tasks[name] = repeated(call)
         except PeerError as error:
-            failures[name] = str(error)
-            progress(f"{name}: {error}")
+            failures[name] = _failure(name, error)
     return _times(in_turn(tasks, rounds), peers, failures)
 
 
@@ -263,10 +272,13 @@ def _times(
     cells = []
     for peer in peers:
         found = samples.get(peer.name)
-        cells.append("-" if found is None else milliseconds(found.median))
-        if peer is not peers[0]:
-            known = found is not None and base is not None
-            cells.append(number(found.ratio_to(base), "x") if known else "-")
+        cells.append(failures[peer.name] if found is None else milliseconds(found.median))
+        if peer is peers[0]:
+            continue
+        if found is None or base is None:
+            cells.append("-")
+        else:
+            cells.append(number(found.ratio_to(base), "x"))
     return cells
 
 

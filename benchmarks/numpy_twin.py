@@ -105,7 +105,7 @@ class Full(Twin):
     """One matrix a component: y = (x - mu) P with Sigma^-1 = P P^T, in one product for all k."""
 
     def row_width(self) -> int:
-        return self.means.size
+        return int(self.means.size)
 
     def factorise(self, covariances: Array) -> None:
         factors = _inverse_cholesky(covariances)  # (K, D, D)
@@ -176,7 +176,7 @@ class Diag(Twin):
         log_joint = block @ self.linear
         log_joint += block**2 @ self.quadratic
         log_joint += self.log_constant
-        return log_joint
+        return np.asarray(log_joint)
 
     def add(self, block: Array, responsibilities: Array) -> None:
         self.second += responsibilities.T @ block**2
@@ -200,7 +200,7 @@ class Spherical(Twin):
         log_joint = block @ self.linear
         log_joint -= 0.5 * squares[:, np.newaxis] * self.precisions
         log_joint += self.log_constant
-        return log_joint
+        return np.asarray(log_joint)
 
     def add(self, block: Array, responsibilities: Array) -> None:
         self.second += responsibilities.T @ np.einsum("nd,nd->n", block, block)

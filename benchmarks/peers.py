@@ -29,14 +29,20 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import numpy_twin
-from benchmarks.data import Array, Problem
+from benchmarks.data import Problem
 from benchmarks.numpy_twin import Parameters
 
 
 class PeerError(Exception):
     """A peer refused the problem or failed at it; the message is for the table."""
+
+
+class NotOfferedError(PeerError):
+    """A peer has no such thing."""
 
 
 class Outcome(NamedTuple):
@@ -87,7 +93,7 @@ class Peer(ABC):
         """Fit from scratch with the program's own initialisation and a tolerance of 1e-3."""
 
     @abstractmethod
-    def predictor(self, problem: Problem) -> Callable[[], Array]:
+    def predictor(self, problem: Problem) -> Callable[[], NDArray[np.integer[Any]]]:
         """Return a call that labels the problem's rows by the parameters of its start."""
 
 
@@ -125,7 +131,7 @@ class Estimator(Peer):
     def fit_default(self, problem: Problem, seed: int) -> Outcome:
         return self._fit(self.estimator(problem, random_state=seed), problem)
 
-    def predictor(self, problem: Problem) -> Callable[[], Array]:
+    def predictor(self, problem: Problem) -> Callable[[], NDArray[np.integer[Any]]]:
         # A fit of one iteration: the parameters are the start's, improved once.
         model = self.started(problem, 1)
         self._fit(model, problem)
@@ -187,9 +193,9 @@ class NumPy(Peer):
         return Outcome(fitted.parameters, n_iter, fitted.log_likelihood)
 
     def fit_default(self, problem: Problem, seed: int) -> Outcome:
-        raise PeerError("no initialisation")
+        raise NotOfferedError("no initialisation")
 
-    def predictor(self, problem: Problem) -> Callable[[], Array]:
+    def predictor(self, problem: Problem) -> Callable[[], NDArray[np.integer[Any]]]:
         fitted = numpy_twin.fit(problem.X, problem.structure, _start(problem), 1)
         return lambda: numpy_twin.predict(problem.X, problem.structure, fitted.parameters)
 
@@ -225,12 +231,10 @@ class OneDAL(Peer):
         parameters = Parameters(start.weights, start.means, start.covariances)
         return self._fit(problem, parameters, 100, tolerance)
 
-    def predictor(self, problem: Problem) -> Callable[[], Array]:
-        raise PeerError("no predict")
+    def predictor(self, problem: Problem) -> Callable[[], NDArray[np.integer[Any]]]:
+        raise NotOfferedError("no predict")
 
-    def _fit(
-        self, problem: Problem, start: Parameters, n_iter: int, tolerance: float
-    ) -> Outcome:
+    def _fit(self, problem: Problem, start: Parameters, n_iter: int, tolerance: float) -> Outcome:
         daal4py = importlib.import_module(self.module)
         daal4py.daalinit(self.n_threads)
         algorithm = daal4py.em_gmm(
@@ -259,7 +263,7 @@ class OneDAL(Peer):
         try:
             return self.storages[problem.structure]
         except KeyError:
-            raise PeerError("not offered") from None
+            raise NotOfferedError(f"no {problem.structure} covariances") from None
 
     def _fptype(self, problem: Problem) -> str:
         return {"float64": "double", "float32": "float"}[problem.X.dtype.name]
@@ -281,8 +285,6 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the warning that a fit of fixed length, rightly, did not converge."""
-    from sklearn.exceptions import ConvergenceWarning
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield

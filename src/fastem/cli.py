@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import inspect
 import os
 import sys
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return 141
-    except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
+    except (ImportError, MemoryError, OSError, ValueError) as error:
         return _stop(f"fastem: error: {_describe(error)}", 2)
 
 
@@ -81,9 +82,9 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         if error.filename is None:
             return f"cannot write to the standard output: {error.strerror.lower()}"
-        remedy = ": check the path" if isinstance(error, FileNotFoundError) else ""
-        reason = error.strerror
-        return f"{error.filename}: {reason}" + (remedy if "check the path" not in reason else "")
+        bare = error.errno == errno.ENOENT and error.strerror == os.strerror(errno.ENOENT)
+        reason = "no such file: check the path" if bare else error.strerror
+        return f"{error.filename}: {reason}"
     return str(error) or type(error).__name__
 
 
@@ -256,10 +257,10 @@ def _score(options: argparse.Namespace) -> None:
 
 def _sample(options: argparse.Namespace) -> None:
     from fastem import _report
-    from fastem.io import load, write_table
+    from fastem.io import write_table
 
     _check_output(options.output, options.model)
-    model = load(options.model)
+    model = _load_model(options.model)
     model.set_params(random_state=options.seed)
     X, components = model.sample(options.rows)
     columns = dict(zip(_report.column_labels(model), X.T, strict=True))
@@ -271,10 +272,9 @@ def _sample(options: argparse.Namespace) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     from fastem import _report
-    from fastem.io import load
     from fastem.tables.columns import listed
 
-    model = load(options.model)
+    model = _load_model(options.model)
     lines = [
         ("File", options.model),
         ("Columns", listed(_report.column_labels(model))),
@@ -307,10 +307,10 @@ def _plot(options: argparse.Namespace) -> None:
 def _model_and_data(options: argparse.Namespace) -> tuple[Any, Any]:
     """Load the model, and the columns of the data that it was fitted on."""
     from fastem.exceptions import DataFileError
-    from fastem.io import load, read_table
+    from fastem.io import read_table
     from fastem.tables import column_names
 
-    model = load(options.model)
+    model = _load_model(options.model)
     if getattr(options, "n_threads", None) is not None:
         model.set_params(n_threads=options.n_threads)
     columns = options.columns
@@ -332,6 +332,13 @@ def _model_and_data(options: argparse.Namespace) -> tuple[Any, Any]:
             f"{X.shape[1]}; choose the columns with --columns"
         )
     return model, X
+
+
+def _load_model(path: str) -> Any:
+    import fastem.mixture  # noqa: F401  (this makes the kinds of models known to the loader)
+    from fastem.io import load
+
+    return load(path)
 
 
 def _check_output(output: str | None, *inputs: str) -> None:

@@ -39,6 +39,30 @@ template <class T> inline void add_lane_sums(const vec<T>* v, index n, double* o
     for (; i < n; ++i) out[i] += static_cast<double>(xsimd::reduce_add(v[i]));
 }
 
+#if defined(__AVX512F__)
+// xsimd 13's haddp of AVX-512 floats returns sums 2, 3 and 4, 5 of each half exchanged, so floats
+// are widened first: 16 lanes to 8 doubles.
+template <> inline void add_lane_sums<float>(const vec<float>* v, index n, double* out) {
+    constexpr index L = lanes<double>;
+    for (index i = 0; i < n; i += L) {
+        vec<double> wide[L];
+        const index m = n - i < L ? n - i : L;
+        for (index l = 0; l < L; ++l) {
+            if (l >= m) {
+                wide[l] = vec<double>(0.0);
+                continue;
+            }
+            const __m512 x = v[i + l];
+            wide[l] = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+                                    _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)));
+        }
+        alignas(64) double sums[L];
+        store(sums, xsimd::haddp(wide));
+        for (index l = 0; l < m; ++l) out[i + l] += sums[l];
+    }
+}
+#endif
+
 // Dot product of n doubles, unaligned: for the small dense algebra on parameters.
 inline double dot(const double* a, const double* b, index n) {
     using V = vec<double>;
