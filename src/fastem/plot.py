@@ -29,6 +29,10 @@ _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 _MAX_GRID = 5  # more columns than this are projected on two principal axes
 _MAX_LEGEND = 10
 _INK = "#333333"
+_RINGS: tuple[tuple[int, Any], ...] = (
+    (1, "-"),
+    (2, "--"),
+)  # standard deviations of the ellipses, and their lines
 
 
 @dataclass(frozen=True)
@@ -236,8 +240,11 @@ def _project(view: _View) -> _View:
 # Drawing
 
 
-def _draw_scatter(axes: Axes, view: _View, x: int, y: int) -> None:
-    """Draw points, ellipses at 1 and 2 standard deviations, and means, in columns x and y."""
+def _draw_scatter(axes: Axes, view: _View, x: int, y: int, scale: float = 1.0) -> None:
+    """Draw points, ellipses at 1 and 2 standard deviations, and means, in columns x and y.
+
+    Points, lines and markers are drawn at `scale` times their full size.
+    """
     from matplotlib.patches import Ellipse
     from matplotlib.patheffects import withStroke
 
@@ -246,18 +253,18 @@ def _draw_scatter(axes: Axes, view: _View, x: int, y: int) -> None:
     axes.scatter(
         view.points[:, x],
         view.points[:, y],
-        s=float(np.clip(5000 / n, 3, 18)),
+        s=scale * float(np.clip(5000 / n, 3, 18)),
         c=colours[view.components],
         alpha=float(np.clip(40 / np.sqrt(n), 0.2, 0.6)),
         linewidths=0,
         rasterized=True,  # thousands of points make a vector file huge
     )
-    halo = [withStroke(linewidth=3.2, foreground="white")]
+    halo = [withStroke(linewidth=3.2 * scale, foreground="white")]
     for mean, covariance, colour in zip(view.means, view.covariances, view.colours, strict=True):
         variances, directions = np.linalg.eigh(covariance[np.ix_([x, y], [x, y])])
         width, height = 2.0 * np.sqrt(np.maximum(variances, 0.0))
         angle = np.degrees(np.arctan2(directions[1, 0], directions[0, 0]))
-        for sds, style in ((1, "-"), (2, "--")):
+        for sds, style in _RINGS:
             ellipse = Ellipse(
                 (mean[x], mean[y]),
                 sds * width,
@@ -266,14 +273,22 @@ def _draw_scatter(axes: Axes, view: _View, x: int, y: int) -> None:
                 fill=False,
                 edgecolor=colour,
                 linestyle=style,
-                linewidth=1.8,
+                linewidth=1.8 * scale,
                 path_effects=halo,
             )
             axes.add_patch(ellipse)
         axes.plot(
-            mean[x], mean[y], "o", markersize=7, color=colour, markeredgecolor="white", zorder=3
+            mean[x],
+            mean[y],
+            "o",
+            markersize=7 * scale,
+            color=colour,
+            markeredgecolor="white",
+            markeredgewidth=scale,
+            zorder=3,
         )
     axes.autoscale_view()
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _rgba(colour: Any) -> tuple[float, float, float, float]:
@@ -304,6 +319,7 @@ def _draw_density(axes: Axes, view: _View, column: int) -> None:
         axes.plot(grid, density, color=colour, linewidth=1.8)
     axes.set_xlim(low, high)
     axes.set_ylim(bottom=0.0)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_pairs(figure: Figure, view: _View) -> tuple[Axes, Axes]:
@@ -316,7 +332,7 @@ def _draw_pairs(figure: Figure, view: _View) -> tuple[Axes, Axes]:
         for column in range(row):
             axes = figure.add_subplot(grid[row, column], sharex=diagonal[column], sharey=first)
             first = first or axes
-            _draw_scatter(axes, view, column, row)
+            _draw_scatter(axes, view, column, row, scale=0.6)
             axes.tick_params(labelleft=column == 0, labelbottom=row == n - 1)
             if column == 0:
                 axes.set_ylabel(view.labels[row])
@@ -331,7 +347,11 @@ def _draw_pairs(figure: Figure, view: _View) -> tuple[Axes, Axes]:
         if row == 0:
             axes.set_ylabel("density")
         diagonal.append(axes)
-    return figure.add_subplot(grid[0, n - 2]), figure.add_subplot(grid[0, n - 1])
+    legend, panel = figure.add_subplot(grid[0, n - 2]), figure.add_subplot(grid[0, n - 1])
+    # The cells around are empty: their labels may reach into these, and the grid stays even.
+    legend.set_in_layout(False)
+    panel.set_in_layout(False)
+    return legend, panel
 
 
 def _draw_legend(axes: Axes, view: _View) -> None:
@@ -341,14 +361,20 @@ def _draw_legend(axes: Axes, view: _View) -> None:
     axes.set_axis_off()
     if len(view.weights) > _MAX_LEGEND:
         return
+    mark: dict[str, Any] = {"linewidth": 1.8}
+    if len(view.labels) > 1:
+        mark = {"linestyle": "", "marker": "o", "markeredgecolor": "white", "markersize": 8}
     handles = [
-        Line2D(
-            [], [], color=colour, marker="o", markeredgecolor="white", label=f"{k}: {weight:.3g}"
-        )
+        Line2D([], [], color=colour, label=f"{k}: {weight:.3f}", **mark)
         for k, (colour, weight) in enumerate(zip(view.colours, view.weights, strict=True))
     ]
     if len(view.labels) != 2:
         handles.append(Line2D([], [], color=_INK, linewidth=1.2, label="mixture"))
+    if len(view.labels) > 1:
+        handles += [
+            Line2D([], [], color=_INK, linewidth=1.2, linestyle=style, label=f"{sds} sd")
+            for sds, style in _RINGS
+        ]
     axes.legend(
         handles=handles,
         title="component: weight",
@@ -371,7 +397,16 @@ def _draw_trace(axes: Axes, trace: FloatArray) -> None:
     axes.plot(
         np.arange(1, len(trace) + 1), trace, color=_INK, linewidth=1.2, marker=".", markersize=4
     )
-    axes.set_title("log-likelihood per row", fontsize="small", loc="left")
+    # The curve rises to the upper right; the corner below it is free.
+    axes.text(
+        0.97,
+        0.06,
+        "log-likelihood\nper row",
+        transform=axes.transAxes,
+        horizontalalignment="right",
+        fontsize="small",
+        color=_INK,
+    )
     axes.set_xlabel("iteration", fontsize="small")
     axes.tick_params(labelsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -84,7 +84,7 @@ template <class T> struct Full : Unshared<T> {
             V first[block];
             for (index f = 0; f < block; ++f) {
                 const index j = block * b + f;
-                first[f] = V(T(0));
+                V sum(T(0));
                 T *dj = d + j * n, *rdj = rd + j * n;
                 if (j < D) {
                     const V m(mean[j]);
@@ -93,12 +93,13 @@ template <class T> struct Full : Unshared<T> {
                         const V di = load(x + i) - m, rdi = load(r + i) * di;
                         store(dj + i, di);
                         store(rdj + i, rdi);
-                        first[f] += rdi;
+                        sum += rdi;
                     }
                 } else {
                     std::fill(dj, dj + n, T(0));
                     std::fill(rdj, rdj + n, T(0));
                 }
+                first[f] = sum;
             }
             add_lane_sums(first, block, statistics + 1 + block * b);
         }
