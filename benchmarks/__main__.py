@@ -1,9 +1,10 @@
 """``python -m benchmarks``: run fastem and its peers in turn on the same data, print a table.
 
 Every program gets the same data, the same start, the same number of threads, and its turn in every
-round; see ``measure.py`` for what is timed and why. On a machine of two cores the whole takes the
-better part of an hour, nearly all of it scikit-learn's; ``--quick`` takes a minute or two and tells
-whether everything works, not how fast it is.
+round; see ``measure.py`` for what is timed and why. The whole takes a while, nearly all of it
+scikit-learn's; ``--quick`` takes a few minutes and tells whether everything works, not how fast it
+is. Other work on the machine makes the figures worthless for programs that keep every core busy:
+the line above the tables gives the load that was there before.
 
 Examples
 --------
@@ -24,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.groups import GROUPS, Settings
 from benchmarks.peers import PEERS, Peer
-from benchmarks.report import Table, cpu_model, progress, usable_cores
+from benchmarks.report import Table, cpu_model, load, progress, usable_cores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not peers:
         print("None of the programs asked for can be imported.", file=sys.stderr)
         return 1
-    print(f"{cpu_model()}; {options.threads} threads; {options.dtype}")
+    print(f"{cpu_model()}; {options.threads} threads; {options.dtype}; load {load()}")
     print("; ".join(peer.describe() for peer in peers))
     settings = Settings(options.rounds, options.iterations, options.budget)
     dtype = np.dtype(options.dtype)

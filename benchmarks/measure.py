@@ -3,6 +3,9 @@
 - The programs run *in turn*, on the same data, in several rounds, each round beginning with another
   one. Medians over the rounds are reported, and a ratio is the median of the ratios within a round,
   so that a slow quarter of an hour hurts all alike.
+- A pause before every turn lets the threads of the program before go to sleep: those of OpenBLAS
+  and OpenMP spin for some hundredths of a second when their work is done, and would be timed as
+  the next program's.
 - The *time of an iteration* is the difference between a long and a short fit from the same start,
   divided by the difference of their numbers of iterations: validation, packing, the first
   factorisation and the last E-step are in both and cancel. The short fit is one iteration. The long
@@ -27,6 +30,9 @@ _FEWEST_EXTRA = 2
 # difference of two short times is noisy.
 _FAST = 0.4
 _MOST_PAIRS = 9
+
+# Seconds in which the spinning threads of another program go to sleep.
+_PAUSE = 0.1
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -54,12 +60,13 @@ class Samples:
 
 
 def in_turn(tasks: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Samples]:
-    """Call every task once a round, each round beginning with the next task."""
+    """Call every task once a round, each round beginning with the next task, pauses between."""
     names = list(tasks)
     samples = {name: Samples() for name in names}
     for turn in range(rounds):
         first = turn % max(1, len(names))
         for name in names[first:] + names[:first]:
+            time.sleep(_PAUSE)
             samples[name].seconds.append(tasks[name]())
     return samples
 

@@ -69,6 +69,11 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def load() -> str:
+    """Tell the mean number of running processes over the last minute."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+
+
 def usable_cores() -> int:
     """Count the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -134,9 +134,9 @@ def build_parser(
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `fastem fit`."""
-    from fastem import GaussianMixture
-    from fastem.covariances import COVARIANCES
-    from fastem.initialization import METHODS
+    from .covariances import COVARIANCES
+    from .initialization import METHODS
+    from .mixture import GaussianMixture
 
     signature = inspect.signature(GaussianMixture)
     default = {name: parameter.default for name, parameter in signature.parameters.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.covariances import COVARIANCES
+from .covariances import COVARIANCES
 
 _MAX_COLUMNS = 50
 # Standard deviations come from whole covariance matrices; beyond this size they are left out.

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastem._arguments import (
+from ._arguments import (
     Command,
     add_fit_options,
     add_info_options,
@@ -109,16 +109,16 @@ def _print_line(text: str) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from fastem import GaussianMixture
-    from fastem.io import save_model
+    from .io import save_model
+    from .mixture import GaussianMixture
 
     _check_output(options.output, options.data)
     X, weights, source = _training_data(options)
     known = inspect.signature(GaussianMixture).parameters
     parameters = {name: value for name, value in vars(options).items() if name in known}
     with _progress(options) as callbacks, warnings.catch_warnings():
-        # The summary says it, with the remedy.
-        warnings.filterwarnings("ignore", "(?s).*did not converge")
+        # The summary says it, with the options that mend it.
+        warnings.filterwarnings("ignore", "(?s).*(did not converge|EM stopped after)")
         model = GaussianMixture(**parameters, callbacks=callbacks)
         start = time.perf_counter()
         model.fit(X) if weights is None else model.fit(X, sample_weight=weights)
@@ -131,7 +131,7 @@ def _fit(options: argparse.Namespace) -> None:
     if not options.quiet:
         _print_summary(model, X, weights, source, seconds, options)
     elif not model.converged_:
-        from fastem import _report
+        from . import _report
 
         _print_line(f"fastem: warning: {_report.outcome(model)}")
 
@@ -140,7 +140,7 @@ def _training_data(options: argparse.Namespace) -> tuple[Any, Any, str]:
     """Read the features (with names where the file has them) and weights, and describe them."""
     import numpy as np
 
-    from fastem.io import read_table
+    from .io import read_table
 
     columns = options.columns
     if columns is not None and options.weights is not None:
@@ -158,7 +158,7 @@ def _training_data(options: argparse.Namespace) -> tuple[Any, Any, str]:
     weighted = "" if options.weights is None else f", weighted by {options.weights}"
     if names is None:
         return X, weights, f"{options.data}: {shape}{weighted}"
-    from fastem.tables.columns import listed, optional_module
+    from .tables.columns import listed, optional_module
 
     pandas = optional_module("pandas", "keeping the names of columns", "cli")
     frame = pandas.DataFrame(X, columns=names, copy=False)
@@ -170,7 +170,7 @@ def _print_summary(
 ) -> None:
     import numpy as np
 
-    from fastem import _report
+    from . import _report
 
     densities = model.score_samples(X)
     if weights is None:
@@ -224,7 +224,7 @@ def _progress(options: argparse.Namespace) -> Iterator[list[Callable[[int, float
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from fastem.io import write_table
+    from .io import write_table
 
     _check_output(options.output, options.data, options.model)
     model, X = _model_and_data(options)
@@ -238,8 +238,8 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from fastem import _report
-    from fastem.io import write_table
+    from . import _report
+    from .io import write_table
 
     _check_output(options.output, options.data, options.model)
     model, X = _model_and_data(options)
@@ -256,8 +256,8 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _sample(options: argparse.Namespace) -> None:
-    from fastem import _report
-    from fastem.io import write_table
+    from . import _report
+    from .io import write_table
 
     _check_output(options.output, options.model)
     model = _load_model(options.model)
@@ -271,8 +271,8 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from fastem import _report
-    from fastem.tables.columns import listed
+    from . import _report
+    from .tables.columns import listed
 
     model = _load_model(options.model)
     lines = [
@@ -289,8 +289,8 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from fastem.io import atomic_write
-    from fastem.plot import image_types, plot_mixture
+    from .io import atomic_write
+    from .plot import image_types, plot_mixture
 
     _check_output(options.output, options.data, options.model)
     kind = os.path.splitext(options.output)[1].removeprefix(".").lower()
@@ -306,9 +306,9 @@ def _plot(options: argparse.Namespace) -> None:
 
 def _model_and_data(options: argparse.Namespace) -> tuple[Any, Any]:
     """Load the model, and the columns of the data that it was fitted on."""
-    from fastem.exceptions import DataFileError
-    from fastem.io import read_table
-    from fastem.tables import column_names
+    from .exceptions import DataFileError
+    from .io import read_table
+    from .tables import column_names
 
     model = _load_model(options.model)
     if getattr(options, "n_threads", None) is not None:
@@ -335,15 +335,15 @@ def _model_and_data(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _load_model(path: str) -> Any:
-    import fastem.mixture  # noqa: F401  (this makes the kinds of models known to the loader)
-    from fastem.io import load
+    from . import mixture  # noqa: F401  (this makes the kinds of models known to the loader)
+    from .io import load
 
     return load(path)
 
 
 def _check_output(output: str | None, *inputs: str) -> None:
     """Find out before a long computation that the result could not be written."""
-    from fastem.io import check_destination
+    from .io import check_destination
 
     if output is None or output == "-":
         return

@@ -23,9 +23,7 @@ __all__ = ["INITIALIZATIONS", "METHODS", "given", "initial_blocks"]
 
 FloatArray = NDArray[Any]
 Blocks = Iterable[Known]
-Initialization = Callable[
-    [FloatArray, int, np.random.RandomState, FloatArray | None, int], Blocks
-]
+Initialization = Callable[[FloatArray, int, np.random.RandomState, FloatArray | None, int], Blocks]
 
 # k-means on all rows would take longer than the EM that follows. Centres from a sample of this
 # many rows (or 300 a component) are as good a start; up to here all rows are used.
@@ -59,9 +57,6 @@ def kmeans(
         return [(slice(None), labels.astype(np.intc, copy=False), None)]
     chosen = np.sort(random_state.choice(n_rows, size=size, replace=False))
     weight = None if sample_weight is None else sample_weight[chosen]
-    if weight is not None and np.count_nonzero(weight) < n_components:
-        chosen = np.argsort(sample_weight)[-size:]  # nearly all weight is on a few rows
-        weight = sample_weight[chosen] if sample_weight is not None else None
     k_means = KMeans(n_components, n_init=_SAMPLE_RESTARTS, random_state=random_state)
     centres = k_means.fit(X[chosen], sample_weight=weight).cluster_centers_
     return [(slice(None), _nearest(X, centres, n_threads), None)]

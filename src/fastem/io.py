@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fastem._files import StrPath, atomic_write, check_destination, write_table
-from fastem.exceptions import ModelFileError
-from fastem.tables import Table, read_table
+from ._files import StrPath, atomic_write, check_destination, write_table
+from .exceptions import ModelFileError
+from .tables import Table, read_table
 
 __all__ = [
     "Table",

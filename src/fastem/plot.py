@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastem.covariances import COVARIANCES
-from fastem.exceptions import MissingDependencyError
+from .covariances import COVARIANCES
+from .exceptions import MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -347,9 +347,11 @@ def _draw_pairs(figure: Figure, view: _View) -> tuple[Axes, Axes]:
         if row == 0:
             axes.set_ylabel("density")
         diagonal.append(axes)
-    legend, panel = figure.add_subplot(grid[0, n - 2]), figure.add_subplot(grid[0, n - 1])
-    # The cells around are empty: their labels may reach into these, and the grid stays even.
-    legend.set_in_layout(False)
+    legend = figure.add_subplot(grid[0, n - 2])
+    corner = figure.add_subplot(grid[0, n - 1])
+    corner.set_axis_off()
+    panel = corner.inset_axes((0.1, 0.0, 0.9, 1.0))
+    # The cells around are empty: labels may reach into them, and the grid stays even.
     panel.set_in_layout(False)
     return legend, panel
 

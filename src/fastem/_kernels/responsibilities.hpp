@@ -13,10 +13,13 @@ template <class T> inline constexpr T score_cut = sizeof(T) == 8 ? T(-708) : T(-
 
 // log_p (n_components, n): on entry log(weight_k) + log p_k(x_i); on exit
 //     r_ik = w_i exp(log_p_ik) / sum_k' exp(log_p_ik'),
-// by the log-sum-exp about the largest. log_likelihood[i] = log sum_k exp(log_p_ik).
+// by the log-sum-exp about the largest. log_likelihood[i] = log sum_k exp(log_p_ik); returns the
+// sum of w_i log_likelihood[i].
 template <class T>
-void normalise(index n_components, index n, T cut, const T* weights, T* log_p, T* log_likelihood) {
+double normalise(index n_components, index n, T cut, const T* weights, T* log_p,
+                 T* log_likelihood) {
     using V = vec<T>;
+    V total(T(0));
     for (index i = 0; i < n; i += lanes<T>) {
         V largest = load(log_p + i);
         for (index k = 1; k < n_components; ++k)
@@ -28,11 +31,17 @@ void normalise(index n_components, index n, T cut, const T* weights, T* log_p, T
             store(log_p + k * n + i, e);
             sum += e;
         }
-        const V scale = load(weights + i) / sum;
+        const V w = load(weights + i), scale = w / sum;
         for (index k = 0; k < n_components; ++k)
             store(log_p + k * n + i, load(log_p + k * n + i) * scale);
-        store(log_likelihood + i, largest + xsimd::log(sum));
+        const V ll = largest + xsimd::log(sum);
+        store(log_likelihood + i, ll);
+        // 0 * -inf would be NaN: rows without weight, and the padding, add nothing
+        total += xsimd::select(w > V(T(0)), w * ll, V(T(0)));
     }
+    double sum = 0;
+    add_lane_sums(&total, 1, &sum);
+    return sum;
 }
 
 // labels[i] = the first component with the largest log_p.
@@ -49,18 +58,6 @@ void most_likely(index n_components, index n, const T* log_p, T* labels) {
         }
         store(labels + i, label);
     }
-}
-
-// Sum of w_i v_i in double, by eight interleaved partial sums (n is a multiple of 8).
-template <class T> double weighted_sum(const T* weights, const T* v, index n) {
-    double part[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    for (index i = 0; i < n; i += 8)
-        for (index l = 0; l < 8; ++l)
-            // 0 * -inf would be NaN: padding and rows without weight add nothing
-            part[l] += weights[i + l] != T(0)
-                           ? static_cast<double>(weights[i + l]) * static_cast<double>(v[i + l])
-                           : 0.0;
-    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
 }  // namespace fastem

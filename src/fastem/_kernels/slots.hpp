@@ -110,8 +110,8 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
             known.fill(t * n, std::min(n, rows.n_rows - t * n), K, n, scratch.weights, r);
         } else {
             joint_log_density<T, S>(parameters, tile, D, K, n, scratch);
-            normalise(K, n, fit_cut<T>, scratch.weights, r, scratch.log_likelihood);
-            statistics[K * size] += weighted_sum(scratch.weights, scratch.log_likelihood, n);
+            statistics[K * size] +=
+                normalise(K, n, fit_cut<T>, scratch.weights, r, scratch.log_likelihood);
         }
         for (index k = 0; k < K; ++k) {
             const T* rk = r + k * n;

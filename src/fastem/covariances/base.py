@@ -118,9 +118,7 @@ class Covariance(ABC):
         """Traces of the precision matrices, (K,) or a scalar."""
 
     @abstractmethod
-    def matrices(
-        self, covariances: FloatArray, n_components: int, n_features: int
-    ) -> FloatArray:
+    def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         """The covariances written out, (n_components, n_features, n_features)."""
 
     def sample(
@@ -205,4 +203,3 @@ def factor_precision_matrix(precision: FloatArray, name: str) -> FloatArray:
         return np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
     except np.linalg.LinAlgError:
         raise ValueError(message) from None
-

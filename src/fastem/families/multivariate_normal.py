@@ -77,9 +77,7 @@ class GaussianMixtureModel:
         LikelihoodError
             If the log-likelihood is not finite.
         """
-        statistics = _statistics(
-            self.means, data, self.structure.accumulate(data, self.parameters)
-        )
+        statistics = _statistics(self.means, data, self.structure.accumulate(data, self.parameters))
         if not math.isfinite(statistics.log_likelihood):
             raise LikelihoodError(
                 f"the log-likelihood became {statistics.log_likelihood}: the data are too far "

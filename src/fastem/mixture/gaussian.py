@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,9 +21,12 @@ from .._kernels.rows import Rows, Workspace
 from .._threads import effective_n_threads
 from .._validation import check_means, check_precisions, check_sample_weight, check_weights
 from ..covariances import COVARIANCES, Covariance
-from ..exceptions import ConvergenceWarning, ModelFileError
+from ..exceptions import ConvergenceWarning
 from ..families import GaussianMixtureModel
 from ..initialization import METHODS, initial_blocks
+from . import exchange
+from .base import FittedMixture
+from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
 
@@ -33,7 +35,7 @@ _ROUNDING = {"float64": 1e-10, "float32": 1e-5}
 
 
 @io.saveable
-class GaussianMixture(DensityMixin, BaseEstimator):
+class GaussianMixture(FittedMixture):
     """Gaussian mixture, fitted by EM on all cores.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes and defaults,
@@ -226,8 +228,7 @@ shape (n_samples, n_components), default="kmeans"
         -------
         labels : ndarray of shape (n_samples,)
         """
-        X = self._fit(X, sample_weight)
-        return self._score_rows(X, labels=True)[2]
+        return self._score_rows(self._fit(X, sample_weight), labels=True)[2]
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
@@ -241,15 +242,14 @@ shape (n_samples, n_components), default="kmeans"
         if X.shape[0] < self.n_components:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {X.shape[0]}"
-                + ("" if weight is None else " with a weight above 0")
+                f"n_samples = {X.shape[0]}" + ("" if weight is None else " with a weight above 0")
             )
         rows = Rows(X, weight, n_threads)
         continued = self.warm_start and hasattr(self, "converged_")
         convergence = em.Convergence(
             self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[X.dtype.name]
         )
-        report = _VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
+        report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
         starts: Iterator[Callable[[], GaussianMixtureModel]]
         if continued:
             starts = iter([lambda: self._fitted_model().moved(-rows.shift)])
@@ -275,7 +275,7 @@ shape (n_samples, n_components), default="kmeans"
     def _starts(self, rows: Rows, n_threads: int) -> Iterator[Callable[[], GaussianMixtureModel]]:
         """One start for each of `n_init`, made when its turn comes."""
         K, D, structure = self.n_components, rows.n_features, self._structure
-        given: dict[str, FloatArray] = {}
+        given: dict[str, Any] = {}
         if self.weights_init is not None:
             given["weights"] = check_weights(self.weights_init, K)
         if self.means_init is not None:
@@ -333,136 +333,34 @@ shape (n_samples, n_components), default="kmeans"
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
 
     def _fitted_model(self) -> GaussianMixtureModel:
+        weights, means, covariances, factors = (
+            np.ascontiguousarray(values, dtype=np.float64)
+            for values in (
+                self.weights_,
+                self.means_,
+                self.covariances_,
+                self.precisions_cholesky_,
+            )
+        )
         return GaussianMixtureModel(
             self._structure,
-            *(
-                np.ascontiguousarray(values, dtype=np.float64)
-                for values in (
-                    self.weights_,
-                    self.means_,
-                    self.covariances_,
-                    self.precisions_cholesky_,
-                )
-            ),
+            weights,
+            means,
+            covariances,
+            factors,
             self.reg_covar,
             effective_n_threads(self.n_threads),
         )
-
-    # --- prediction ---------------------------------------------------------------------------
-
-    def _validated(self, X: ArrayLike) -> FloatArray:
-        check_is_fitted(self)
-        validated: FloatArray = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32]
-        )
-        return validated
-
-    def _score_rows(
-        self, X: FloatArray, **wanted: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return self._fitted_model().score(X, effective_n_threads(self.n_threads), **wanted)
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        return self._score_rows(self._validated(X), labels=True)[2]
-
-    def predict_proba(self, X: ArrayLike) -> FloatArray:
-        """Responsibilities: the probability of each component given each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        responsibilities : ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
-        """
-        return self._score_rows(self._validated(X), responsibilities=True)[1]
-
-    def score_samples(self, X: ArrayLike) -> FloatArray:
-        """Log-density of the mixture at each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,)
-        """
-        return self._score_rows(self._validated(X), log_likelihood=True)[0]
-
-    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Mean log-likelihood per sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        log_likelihood : float
-        """
-        X = self._validated(X)
-        weight = check_sample_weight(sample_weight, X)
-        log_density = self._score_rows(X, log_likelihood=True)[0]
-        return float(np.average(log_density, weights=weight))
 
     def _n_parameters(self) -> int:
         """Free parameters: covariances, means, and the weights but one."""
         K, D = self.means_.shape
         return self._structure.n_parameters(K, D) + K * D + K - 1
 
-    def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
-        X = self._validated(X)
-        n_samples = X.shape[0]
-        return float(-2 * self.score(X) * n_samples + self._n_parameters() * cost(n_samples))
-
-    def bic(self, X: ArrayLike) -> float:
-        """Bayesian information criterion, -2 LL + p log n: lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        bic : float
-
-        References
-        ----------
-        Schwarz (1978), Annals of Statistics 6, 461-464.
-        """
-        return self._criterion(X, lambda n_samples: float(np.log(n_samples)))
-
-    def aic(self, X: ArrayLike) -> float:
-        """Akaike information criterion, -2 LL + 2 p: lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        aic : float
-
-        References
-        ----------
-        Akaike (1974), IEEE Transactions on Automatic Control 19, 716-723.
-        """
-        return self._criterion(X, lambda n_samples: 2.0)
+    def _score_rows(
+        self, X: FloatArray, **wanted: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return self._fitted_model().score(X, effective_n_threads(self.n_threads), **wanted)
 
     def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
         """Random draws from the fitted mixture.
@@ -516,13 +414,7 @@ shape (n_samples, n_components), default="kmeans"
 
     def to_sklearn(self) -> Any:
         """The same model as a `sklearn.mixture.GaussianMixture`, fitted where this one is."""
-        from sklearn.mixture import GaussianMixture as SklearnMixture
-
-        known = SklearnMixture().get_params()
-        other = SklearnMixture(**{k: v for k, v in self.get_params().items() if k in known})
-        if not isinstance(other.init_params, str):
-            other.set_params(init_params="kmeans")  # scikit-learn takes names only
-        return _copy_fit(self, other)
+        return exchange.to_sklearn(self)
 
     @classmethod
     def from_sklearn(cls, model: Any) -> GaussianMixture:
@@ -541,102 +433,16 @@ shape (n_samples, n_components), default="kmeans"
         TypeError
             If `model` is something else.
         """
-        from sklearn.mixture import GaussianMixture as SklearnMixture
-
-        if not isinstance(model, SklearnMixture):
-            raise TypeError(
-                f"from_sklearn takes a sklearn.mixture.GaussianMixture, not {type(model).__name__}"
-            )
-        new: GaussianMixture = _copy_fit(model, cls(**model.get_params()))
-        if hasattr(model, "converged_"):
-            new.stop_reason_ = "tolerance" if model.converged_ else "max_iter"
-        return new
+        return exchange.from_sklearn(cls, model)
 
     def _get_state(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-        """Arrays and JSON values from which `_from_state` makes the same model."""
-        arrays = {
-            name: np.asarray(getattr(self, name)) for name in (*_FITTED_ARRAYS, "lower_bounds_")
-        }
-        parameters: dict[str, Any] = {}
-        for name, value in self.get_params().items():
-            if value is None or isinstance(value, bool | str):
-                parameters[name] = value
-            elif isinstance(value, Integral):
-                parameters[name] = int(value)
-            elif isinstance(value, Real):
-                parameters[name] = float(value)
-            elif name.endswith("_init"):
-                arrays[f"parameter.{name}"] = np.asarray(value, dtype=np.float64)
-        metadata = {
-            "parameters": parameters,
-            "converged": bool(self.converged_),
-            "stop_reason": self.stop_reason_,
-            "feature_names": list(getattr(self, "feature_names_in_", [])),
-        }
-        return arrays, metadata
+        return exchange.get_state(self)
 
     @classmethod
     def _from_state(
         cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]
     ) -> GaussianMixture:
-        """The model that `_get_state` described; ModelFileError where that is inconsistent."""
-        try:
-            prefix = "parameter."
-            given = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            model = cls(**metadata["parameters"], **given)
-            model._validate_params()
-            for name in _FITTED_ARRAYS:
-                setattr(model, name, arrays[name])
-            K, D = model.means_.shape
-            shape = model._structure.shape(K, D)
-            shapes = {"weights_": (K,), "covariances_": shape, "precisions_cholesky_": shape}
-            if K != model.n_components:
-                raise ValueError(f"{K} means for n_components={model.n_components}")
-            for name, expected in shapes.items():
-                if arrays[name].shape != expected:
-                    raise ValueError(f"{name} has shape {arrays[name].shape}, not {expected}")
-            if not all(np.isfinite(arrays[name]).all() for name in _FITTED_ARRAYS):
-                raise ValueError("a parameter is NaN or infinite")
-            model.precisions_ = model._structure.precisions(model.precisions_cholesky_)
-            model.lower_bounds_ = arrays["lower_bounds_"].tolist()
-            model.lower_bound_ = model.lower_bounds_[-1] if model.lower_bounds_ else -np.inf
-            model.n_iter_ = len(model.lower_bounds_)
-            model.converged_ = bool(metadata["converged"])
-            model.stop_reason_ = str(metadata["stop_reason"])
-            model.n_features_in_ = D
-            if metadata["feature_names"]:
-                names = np.asarray(metadata["feature_names"], dtype=object)
-                if names.shape != (D,):
-                    raise ValueError(f"{len(names)} feature names for {D} features")
-                model.feature_names_in_ = names
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(
-                f"the model file does not describe a {cls.__name__}: {error}. Save it again from "
-                "the original model"
-            ) from error
-        return model
-
-
-_FITTED_ARRAYS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
-
-
-def _copy_fit(source: Any, target: Any) -> Any:
-    """Copy every fitted attribute that scikit-learn's estimator has too."""
-    names = (
-        *_FITTED_ARRAYS,
-        "precisions_",
-        "converged_",
-        "n_iter_",
-        "lower_bound_",
-        "lower_bounds_",
-        "n_features_in_",
-        "feature_names_in_",
-    )
-    for name in names:
-        if hasattr(source, name):
-            value = getattr(source, name)
-            setattr(target, name, value.copy() if hasattr(value, "copy") else value)
-    return target
+        return exchange.from_state(cls, arrays, metadata)
 
 
 def _without_zero_weights(
@@ -647,48 +453,3 @@ def _without_zero_weights(
         return X, weight
     kept = weight > 0
     return X[kept], weight[kept]
-
-
-class _VerboseReport:
-    """Lines for `verbose`, as scikit-learn prints them."""
-
-    def __init__(self, verbose: int, interval: int, scale: float) -> None:
-        self.verbose, self.interval, self.scale = int(verbose), interval, scale
-        self.n_starts = 0
-        self.begin = self.last = time.perf_counter()
-
-    @property
-    def callbacks(self) -> list[em.Callback]:
-        return [self.iteration] if self.verbose else []
-
-    def announced(
-        self, start: Callable[[], GaussianMixtureModel]
-    ) -> Callable[[], GaussianMixtureModel]:
-        def announce_and_start() -> GaussianMixtureModel:
-            if self.verbose:
-                print(f"Initialization {self.n_starts}")
-            self.n_starts += 1
-            self.begin = self.last = time.perf_counter()
-            return start()
-
-        return announce_and_start
-
-    def iteration(self, iteration: int, log_likelihood: float, change: float) -> None:
-        if iteration % self.interval:
-            return
-        line = f"  Iteration {iteration}"
-        if self.verbose > 1:
-            now = time.perf_counter()
-            line += f"\t time lapse {now - self.last:.5f}s\t ll change {change * self.scale:.5f}"
-            self.last = now
-        print(line)
-
-    def finished(self, result: em.EMResult[GaussianMixtureModel]) -> None:
-        if not self.verbose:
-            return
-        line = f"Initialization {'converged' if result.converged else 'did not converge'}."
-        if self.verbose > 1:
-            lapse = time.perf_counter() - self.begin
-            bound = result.log_likelihood * self.scale
-            line += f" time lapse {lapse:.5f}s\t lower bound {bound:.5f}."
-        print(line)

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastem.exceptions import DataFileError
-from fastem.tables.arrays import no_names, parquet_names, read_npy, read_npz, read_parquet
-from fastem.tables.columns import Columns, FloatType, Table
-from fastem.tables.text import read_text, text_names
+from ..exceptions import DataFileError
+from .arrays import no_names, parquet_names, read_npy, read_npz, read_parquet
+from .columns import Columns, FloatType, Table
+from .text import read_text, text_names
 
 __all__ = ["READERS", "Reader", "Table", "column_names", "read_table"]
 

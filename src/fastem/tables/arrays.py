@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fastem.exceptions import DataFileError
-from fastem.tables.columns import (
+from ..exceptions import DataFileError
+from .columns import (
     Columns,
     FloatType,
     Table,

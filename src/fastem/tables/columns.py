@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.exceptions import DataFileError, MissingDependencyError
+from ..exceptions import DataFileError, MissingDependencyError
 
 Columns = Sequence[str | int]
 FloatType = np.dtype[Any]

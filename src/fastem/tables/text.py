@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.exceptions import DataFileError
-from fastem.tables.columns import (
+from ..exceptions import DataFileError
+from .columns import (
     Columns,
     FloatType,
     Table,
@@ -63,7 +63,7 @@ def read_text(path: Path, columns: Columns | None, dtype: FloatType | None) -> T
             encoding="utf-8",
             skipinitialspace=True,
             low_memory=False,
-            float_precision="round_trip",
+            **_exact_floats(pandas),
         )
     except UnicodeDecodeError as error:
         raise _encoding_error(path, error) from error
@@ -84,6 +84,12 @@ def read_text(path: Path, columns: Columns | None, dtype: FloatType | None) -> T
         None if layout.names is None else [layout.names[i] or f"column {i + 1}" for i in positions]
     )
     return Table(values, names)
+
+
+def _exact_floats(pandas: Any) -> dict[str, str]:
+    """Ask for numbers that are read to the last bit, where pandas does not do so anyway."""
+    version = tuple(int(part) for part in pandas.__version__.split(".")[:2])
+    return {"float_precision": "round_trip"} if version < (3, 1) else {}
 
 
 def text_names(path: Path) -> list[str] | None:

@@ -1,0 +1,135 @@
+"""What every fitted mixture can say of new rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._validation import check_sample_weight
+
+FloatArray = NDArray[Any]
+
+
+class FittedMixture(DensityMixin, BaseEstimator, ABC):
+    """Prediction, densities and criteria of a mixture, in scikit-learn's words.
+
+    A subclass says what the fitted model is: `_score_rows` and `_n_parameters`.
+    """
+
+    @abstractmethod
+    def _score_rows(
+        self, X: FloatArray, **wanted: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Log-likelihoods, responsibilities and labels of validated rows, those asked for."""
+
+    @abstractmethod
+    def _n_parameters(self) -> int:
+        """Free parameters of the fitted model."""
+
+    def _validated(self, X: ArrayLike) -> FloatArray:
+        check_is_fitted(self)
+        validated: FloatArray = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return validated
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self._score_rows(self._validated(X), labels=True)[2]
+
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
+        """Responsibilities: the probability of each component given each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+        """
+        return self._score_rows(self._validated(X), responsibilities=True)[1]
+
+    def score_samples(self, X: ArrayLike) -> FloatArray:
+        """Log-density of the mixture at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+        """
+        return self._score_rows(self._validated(X), log_likelihood=True)[0]
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Mean log-likelihood per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        log_likelihood : float
+        """
+        X = self._validated(X)
+        weight = check_sample_weight(sample_weight, X)
+        log_density = self._score_rows(X, log_likelihood=True)[0]
+        return float(np.average(log_density, weights=weight))
+
+    def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
+        X = self._validated(X)
+        n_samples = X.shape[0]
+        return float(-2 * self.score(X) * n_samples + self._n_parameters() * cost(n_samples))
+
+    def bic(self, X: ArrayLike) -> float:
+        """Bayesian information criterion, -2 LL + p log n: lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        bic : float
+
+        References
+        ----------
+        Schwarz (1978), Annals of Statistics 6, 461-464.
+        """
+        return self._criterion(X, lambda n_samples: float(np.log(n_samples)))
+
+    def aic(self, X: ArrayLike) -> float:
+        """Akaike information criterion, -2 LL + 2 p: lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        aic : float
+
+        References
+        ----------
+        Akaike (1974), IEEE Transactions on Automatic Control 19, 716-723.
+        """
+        return self._criterion(X, lambda n_samples: 2.0)

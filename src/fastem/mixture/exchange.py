@@ -1,0 +1,128 @@
+"""A fitted mixture in other forms: the state in a model file, and scikit-learn's estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture as SklearnMixture
+
+from ..exceptions import ModelFileError
+
+FloatArray = NDArray[Any]
+E = TypeVar("E")
+
+_ARRAYS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+_PARAMETER = "parameter."  # prefix of the arrays that are constructor parameters
+
+
+def to_sklearn(model: Any) -> SklearnMixture:
+    """See `GaussianMixture.to_sklearn`."""
+    known = SklearnMixture().get_params()
+    other = SklearnMixture(**{k: v for k, v in model.get_params().items() if k in known})
+    if not isinstance(other.init_params, str):
+        other.set_params(init_params="kmeans")  # scikit-learn takes names only
+    return _copy_fit(model, other)
+
+
+def from_sklearn(cls: type[E], model: Any) -> E:
+    """See `GaussianMixture.from_sklearn`."""
+    if not isinstance(model, SklearnMixture):
+        raise TypeError(
+            f"from_sklearn takes a sklearn.mixture.GaussianMixture, not {type(model).__name__}"
+        )
+    new: Any = _copy_fit(model, cls(**model.get_params()))
+    if hasattr(model, "converged_"):
+        new.stop_reason_ = "tolerance" if model.converged_ else "max_iter"
+    result: E = new
+    return result
+
+
+def _copy_fit(source: Any, target: Any) -> Any:
+    """Copy every fitted attribute that both estimators have."""
+    for name in (
+        *_ARRAYS,
+        "precisions_",
+        "converged_",
+        "n_iter_",
+        "lower_bound_",
+        "lower_bounds_",
+        "n_features_in_",
+        "feature_names_in_",
+    ):
+        if hasattr(source, name):
+            value = getattr(source, name)
+            setattr(target, name, value.copy() if hasattr(value, "copy") else value)
+    return target
+
+
+def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+    """Arrays and JSON values from which `from_state` makes the same model."""
+    arrays = {name: np.asarray(getattr(model, name)) for name in (*_ARRAYS, "lower_bounds_")}
+    parameters: dict[str, Any] = {}
+    for name, value in model.get_params().items():
+        if value is None or isinstance(value, bool | str):
+            parameters[name] = value
+        elif isinstance(value, Integral):
+            parameters[name] = int(value)
+        elif isinstance(value, Real):
+            parameters[name] = float(value)
+        elif name.endswith("_init"):
+            arrays[_PARAMETER + name] = np.asarray(value, dtype=np.float64)
+    metadata = {
+        "parameters": parameters,
+        "converged": bool(model.converged_),
+        "stop_reason": model.stop_reason_,
+        "feature_names": list(getattr(model, "feature_names_in_", [])),
+    }
+    return arrays, metadata
+
+
+def from_state(cls: type[E], arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> E:
+    """The model that `get_state` described.
+
+    Raises
+    ------
+    ModelFileError
+        Where the parts do not fit together; a model is never half restored.
+    """
+    try:
+        return _restored(cls, arrays, metadata)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(
+            f"the model file does not describe a {cls.__name__}: {error}. Save it again from the "
+            "original model"
+        ) from error
+
+
+def _restored(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> Any:
+    given = {k.removeprefix(_PARAMETER): v for k, v in arrays.items() if k.startswith(_PARAMETER)}
+    model = cls(**metadata["parameters"], **given)
+    model._validate_params()
+    K, D = arrays["means_"].shape
+    shape = model._structure.shape(K, D)
+    expected = {"weights_": (K,), "means_": (model.n_components, D)}
+    for name in _ARRAYS:
+        if arrays[name].shape != expected.get(name, shape):
+            raise ValueError(
+                f"{name} has shape {arrays[name].shape}, not {expected.get(name, shape)}"
+            )
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+        setattr(model, name, arrays[name])
+    if (model.weights_ < 0).any() or not np.isclose(model.weights_.sum(), 1.0, atol=1e-4):
+        raise ValueError("the weights are not a distribution: negative, or their sum is not 1")
+    model.precisions_ = model._structure.precisions(model.precisions_cholesky_)
+    model.lower_bounds_ = arrays["lower_bounds_"].tolist()
+    model.lower_bound_ = model.lower_bounds_[-1] if model.lower_bounds_ else -np.inf
+    model.n_iter_ = len(model.lower_bounds_)
+    model.converged_ = bool(metadata["converged"])
+    model.stop_reason_ = str(metadata["stop_reason"])
+    model.n_features_in_ = D
+    if names := metadata["feature_names"]:
+        if len(names) != D:
+            raise ValueError(f"{len(names)} feature names for {D} features")
+        model.feature_names_in_ = np.asarray(names, dtype=object)
+    return model
