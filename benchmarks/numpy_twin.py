@@ -58,7 +58,8 @@ class Twin(ABC):
 
     def blocks(self) -> Iterator[Array]:
         """Walk over the rows, a block at a time."""
-        size = max(64, _BLOCK_ELEMENTS // self.row_width())
+        # A product of fewer rows than D would spend its time on the other factor.
+        size = max(64, self.means.shape[1], _BLOCK_ELEMENTS // self.row_width())
         for start in range(0, len(self.X), size):
             yield self.X[start : start + size]
 

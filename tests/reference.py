@@ -240,13 +240,13 @@ class Tied(Structure):
         return np.broadcast_to(covariances, (n_components, n_features, n_features))
 
     def from_scatters(self, scatters: Array) -> Array:
-        return scatters.sum(axis=0)
+        return np.asarray(scatters.sum(axis=0))
 
     def covariances_from(self, second: Array, counts: Array, n_features: int) -> Array:
-        return second / counts.sum()
+        return np.asarray(second / counts.sum())
 
     def add_to_diagonal(self, covariances: Array, value: float) -> Array:
-        return covariances + value * np.eye(covariances.shape[-1])
+        return np.asarray(covariances + value * np.eye(len(covariances)))
 
     def precisions(self, covariances: Array) -> Array:
         return np.linalg.inv(covariances)

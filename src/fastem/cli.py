@@ -10,6 +10,7 @@ import contextlib
 import errno
 import inspect
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -78,7 +79,7 @@ def _discard_output() -> None:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, MemoryError):
-        return f"out of memory: {error or 'use fewer rows, columns or components'}"
+        return f"out of memory: {str(error) or 'use fewer rows, columns or components'}"
     if isinstance(error, OSError) and error.strerror is not None:
         if error.filename is None:
             return f"cannot write to the standard output: {error.strerror.lower()}"
@@ -202,13 +203,16 @@ def _progress(options: argparse.Namespace) -> Iterator[list[Callable[[int, float
     except ImportError:  # a convenience, not worth an error
         yield []
         return
+    size = shutil.get_terminal_size()
     with tqdm(
         total=options.max_iter * options.n_init,
         desc="fit",
         unit="it",
         delay=0.5,
         leave=False,
-        dynamic_ncols=True,
+        # Not tqdm's own guess: it draws nothing on a terminal that does not know its size.
+        ncols=size.columns,
+        nrows=size.lines,
         disable=True if options.quiet else None,  # None: only on a terminal
     ) as bar:
         start = 0

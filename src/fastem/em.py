@@ -178,10 +178,14 @@ def run(
 
 
 def _explained_fall(before: Any, after: Any, statistics: Any) -> float:
-    """How far a penalty in the M-step may lower the log-likelihood."""
+    """How far a penalty in the M-step may lower the log-likelihood.
+
+    The M-step does not lower Q + penalty, and the log-likelihood rises at least as far as Q: what
+    the penalty gained is the most that the log-likelihood can have lost.
+    """
     if not hasattr(before, "penalty"):
         return 0.0
-    return max(0.0, before.penalty(statistics) - after.penalty(statistics))
+    return max(0.0, after.penalty(statistics) - before.penalty(statistics))
 
 
 def run_restarts(

@@ -9,11 +9,13 @@ scikit-learn's order, so that the same `random_state` begins at the same place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
+from threadpoolctl import ThreadpoolController
 
 from .covariances.spherical import Spherical
 from .families import GaussianMixtureModel
@@ -32,6 +34,18 @@ _SAMPLE_ROWS_PER_COMPONENT = 300
 _SAMPLE_RESTARTS = 3
 
 _BLOCK_ROWS = 1 << 16
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _fit_k_means(k_means: KMeans, X: FloatArray, sample_weight: FloatArray | None) -> KMeans:
+    """Fit on one thread: scikit-learn adds up its threads in the order they end, so that the result
+    depends on their number; and in a forked child more than one would hang."""
+    with _thread_pools().limit(limits=1, user_api="openmp"):
+        return k_means.fit(X, sample_weight=sample_weight)
 
 
 def _labels_only_at(rows: NDArray[Any], n_rows: int) -> Blocks:
@@ -53,12 +67,12 @@ def kmeans(
     size = max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * n_components)
     if n_rows <= size:
         k_means = KMeans(n_components, n_init=1, random_state=random_state)
-        labels = k_means.fit(X, sample_weight=sample_weight).labels_
+        labels = _fit_k_means(k_means, X, sample_weight).labels_
         return [(slice(None), labels.astype(np.intc, copy=False), None)]
     chosen = np.sort(random_state.choice(n_rows, size=size, replace=False))
     weight = None if sample_weight is None else sample_weight[chosen]
     k_means = KMeans(n_components, n_init=_SAMPLE_RESTARTS, random_state=random_state)
-    centres = k_means.fit(X[chosen], sample_weight=weight).cluster_centers_
+    centres = _fit_k_means(k_means, X[chosen], weight).cluster_centers_
     return [(slice(None), _nearest(X, centres, n_threads), None)]
 
 

@@ -185,7 +185,8 @@ def accumulate(
     cdef const int* known_labels = &labels[0] if labels.shape[0] else NULL
     cdef const floating* known = &responsibilities[0, 0] if responsibilities.shape[0] else NULL
     cdef Py_ssize_t s, size = slots.shape[1], chunk
-    cdef double[::1] no_second
+    # a second parallel region costs more than a small sum, most of all on a busy machine
+    cdef int n_merging = n_threads if n_slots * size > 1 << 20 else 1
     cdef double* second_out = NULL
     if second.shape[1]:
         second_out = &second[0, 0]
@@ -196,10 +197,10 @@ def accumulate(
             _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
             &arena[threadid(), 0], &slots[s, 0])
     # Each element is summed over the slots in the same order, whoever does it.
-    for chunk in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+    for chunk in prange(n_merging, nogil=True, schedule="static", num_threads=n_merging):
         merge_slots(
-            &slots[0, 0], n_slots, size, _slot_begin(chunk, n_threads, size),
-            _slot_begin(chunk + 1, n_threads, size))
+            &slots[0, 0], n_slots, size, _slot_begin(chunk, n_merging, size),
+            _slot_begin(chunk + 1, n_merging, size))
     unpack_statistics(
         structure, &slots[0, 0], D, n_components, &counts[0], &first[0, 0], second_out)
     return slots[0, size - 1]

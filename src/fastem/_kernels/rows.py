@@ -194,7 +194,7 @@ class Workspace:
             self.structure,
             parameters["constants"],
             parameters["means"],
-            parameters["precisions_cholesky"].reshape(-1),
+            np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(-1),
             self.parameters,
         )
 

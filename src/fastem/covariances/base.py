@@ -200,6 +200,6 @@ def factor_precision_matrix(precision: FloatArray, name: str) -> FloatArray:
         raise ValueError(message)
     try:
         # The factor is upper triangular: factorise with the axes reversed
-        return np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1]
+        return np.ascontiguousarray(np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1])
     except np.linalg.LinAlgError:
         raise ValueError(message) from None

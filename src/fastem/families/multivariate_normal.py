@@ -98,7 +98,11 @@ class GaussianMixtureModel:
         row_weight = statistics.total_weight / statistics.n_rows
         counts = statistics.counts + 10 * _EPS * row_weight
         offsets = statistics.first / counts[:, None]
-        covariances = self.structure.estimate(counts, offsets, statistics.second, self.reg_covar)
+        # what overflows is infinite or NaN, and refused by the factorisation
+        with np.errstate(over="ignore", invalid="ignore"):
+            covariances = self.structure.estimate(
+                counts, offsets, statistics.second, self.reg_covar
+            )
         return replace(
             self,
             weights=counts / counts.sum(),
@@ -111,7 +115,7 @@ class GaussianMixtureModel:
         """What the ridge adds to the function that `maximise` maximises.
 
         S_k / n_k + ridge I is the maximum of Q(theta) - ridge/2 sum_k n_k tr(precision_k), so that
-        one EM step may lower the log-likelihood by as much as this penalty falls, and no more.
+        one EM step may lower the log-likelihood by as much as this penalty rises, and no more.
         """
         n_features = self.means.shape[1]
         traces = self.structure.precision_traces(self.precisions_cholesky, n_features)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -28,41 +26,55 @@ from .columns import (
 
 def read_npy(path: Path, columns: Columns | None, dtype: FloatType | None) -> Table:
     """Map a .npy file into memory; see `fastem.tables.read_table`."""
-    try:
-        with open(path, "rb") as file:
-            if not file.read(1):
-                raise DataFileError(f"{path} is empty; write it with numpy.save")
+    with _opened(path, "numpy.save"):
         array = np.lib.format.open_memmap(path, mode="r")
-    except DataFileError:
-        raise
-    except (ValueError, EOFError, OverflowError, MemoryError) as error:
-        raise DataFileError(f"{path} is not a readable .npy file: {_npy_fault(error)}") from error
     return _from_array(array, path, columns, dtype)
 
 
 def read_npz(path: Path, columns: Columns | None, dtype: FloatType | None) -> Table:
     """Read an .npz archive; see `fastem.tables.read_table`."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataFileError(f"{path} is not an .npz file; rename it to .npy")
-            if not archive.files:
-                raise DataFileError(f"{path} holds no arrays; write it with numpy.savez")
-            name = archive.files[0] if len(archive.files) == 1 else "X"
-            if name not in archive.files:
-                raise DataFileError(
-                    f"{path} holds {len(archive.files)} arrays ({listed(archive.files)}) and none "
-                    "is named X; save the one to use as X, or alone"
-                )
-            array = archive[name]
-    except DataFileError:
-        raise
-    except (ValueError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error) as e:
-        raise DataFileError(f"{path} is not a readable .npz file: {_npy_fault(e)}") from e
+    with _opened(path, "numpy.savez") as file:
+        array = _array_of(np.load(file, allow_pickle=False), path)
     return _from_array(array, path, columns, dtype)
 
 
-def _npy_fault(error: BaseException) -> str:
+@contextlib.contextmanager
+def _opened(path: Path, writer: str) -> Iterator[BinaryIO]:
+    """Open a file of NumPy's, and turn whatever its reader raises into a DataFileError."""
+    # Opened here: numpy leaves a file open in which it finds no archive.
+    with open(path, "rb") as file:
+        if path.stat().st_size == 0:
+            raise DataFileError(f"{path} is empty; write it with {writer}")
+        try:
+            yield file
+        except DataFileError:
+            raise
+        except Exception as error:  # damaged headers raise anything, up to tokenize.TokenError
+            kind = path.suffix.lower()
+            raise DataFileError(
+                f"{path} is not a readable {kind} file: {_npy_fault(error)}"
+            ) from error
+
+
+def _array_of(archive: Any, path: Path) -> Any:
+    """Pick the only array of an archive, or the one named X."""
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataFileError(f"{path} is not an .npz file; rename it to .npy")
+    if not archive.files:
+        raise DataFileError(f"{path} holds no arrays; write it with numpy.savez")
+    name = archive.files[0] if len(archive.files) == 1 else "X"
+    if name not in archive.files:
+        raise DataFileError(
+            f"{path} holds {len(archive.files)} arrays ({listed(archive.files)}) and none is named "
+            "X; save the one to use as X, or alone"
+        )
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise DataFileError(f"{path} holds {name!r}, which is no array; use numpy.savez")
+    return array
+
+
+def _npy_fault(error: Exception) -> str:
     if "ickle" in str(error):  # NumPy's words are "pickled" and "allow_pickle"
         return "it holds Python objects or is no array at all; save an array of floats"
     return f"{str(error).splitlines()[0] if str(error) else type(error).__name__}; write it again"

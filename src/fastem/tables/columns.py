@@ -146,7 +146,10 @@ def listed(names: Sequence[str]) -> str:
 
 def as_option(names: list[str] | None, positions: Iterable[int]) -> str:
     """Write the columns at these positions as the command line's --columns takes them."""
-    chosen = [str(i + 1) if names is None else names[i] for i in positions]
+    positions = list(positions)
+    chosen = [str(i + 1) for i in positions]
+    if names is not None and all(names[i].isprintable() for i in positions):
+        chosen = [names[i] for i in positions]
     shown = io.StringIO()
     csv.writer(shown, lineterminator="").writerow(chosen[:_LISTED_NAMES])
     return shown.getvalue() + (",..." if len(chosen) > _LISTED_NAMES else "")

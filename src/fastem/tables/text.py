@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,11 +168,24 @@ def _is_header(first: list[str], rows: list[list[str]]) -> bool:
 
 
 def _records(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every row, skipping the header and blank lines as pandas does."""
+    """Yield line number and cells of every row, skipping header and blank lines as pandas does."""
+    line = ""
+
+    def lines(file: TextIO) -> Iterator[str]:
+        nonlocal line
+        for text in file:
+            line = text  # the last line read tells a blank line from a quoted empty cell
+            yield text
+
     with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=layout.delimiter, skipinitialspace=True)
-        rows = ((reader.line_num, cells) for cells in reader if len(cells) > 1 or "".join(cells))
+        reader = csv.reader(lines(file), delimiter=layout.delimiter, skipinitialspace=True)
+        rows = ((reader.line_num, cells) for cells in reader if len(cells) > 1 or line.strip())
         yield from islice(rows, 0 if layout.names is None else 1, None)
+
+
+def _record(path: Path, layout: _Layout, row: int) -> tuple[int, list[str]]:
+    """Line number and cells of one row, counted from 0."""
+    return next(islice(_records(path, layout), row, None), (row + 1, [""] * layout.width))
 
 
 def _check_widths(path: Path, layout: _Layout, n_rows: int | None = None) -> None:
@@ -217,14 +230,10 @@ def _numeric(frame: Any, path: Path, layout: _Layout, positions: list[int], pand
             others = as_option(layout.names, [i for i in positions if i != position])
             remedy += f", or leave the column out with --columns {others}"
         raise DataFileError(
-            f"{path}, line {_line_of(path, layout, row)}, {label(layout.names, position)}: "
+            f"{path}, line {_record(path, layout, row)[0]}, {label(layout.names, position)}: "
             f"{value!r} is not a number ({count(int(wrong.sum()), 'such cell')}); {remedy}"
         )
     return pandas.concat(chosen, axis=1)
-
-
-def _line_of(path: Path, layout: _Layout, row: int) -> int:
-    return next(islice(_records(path, layout), row, None))[0]
 
 
 def _check_cells(path: Path, layout: _Layout, positions: list[int], values: NDArray[Any]) -> None:
@@ -233,7 +242,7 @@ def _check_cells(path: Path, layout: _Layout, positions: list[int], values: NDAr
     if not wrong.any():
         return
     row, column = (int(i) for i in np.argwhere(wrong)[0])
-    line, cells = next(islice(_records(path, layout), row, None))
+    line, cells = _record(path, layout, row)
     _check_width(path, layout, line, cells)
     where = f"{path}, line {line}, {label(layout.names, positions[column])}"
     raise cell_error(where, values)
