@@ -159,6 +159,21 @@ def test_a_reader_that_goes_away_is_no_error(model_path):
         assert process.wait(timeout=30) == 141
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes")
+def test_a_reader_that_was_never_there_is_no_error(model_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        result = subprocess.run(
+            [sys.executable, "-m", "fastem", "info", model_path],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert (result.returncode, result.stderr) == (141, "")
+
+
 @needs_dev_full
 def test_full_standard_output(model_path):
     with open("/dev/full", "w") as full:
@@ -332,6 +347,8 @@ def test_wide_tables_are_cut_into_blocks(succeeds, tmp_path, monkeypatch, n_colu
     shown = min(n_columns, 50)
     assert re.findall(r"\bx\d+\b", table) == [f"x{i + 1}" for i in range(shown)]
     assert ("more columns" in table) == (n_columns > shown)
+    assert table.count("weight") == 1
+    assert len(re.findall(r"^ *0 ", table, re.M)) == len(re.findall("^component ", table, re.M))
 
 
 def test_progress_is_silent_in_a_pipe_and_short_on_a_terminal(monkeypatch, capsys):
@@ -371,7 +388,7 @@ def test_progress_is_silent_in_a_pipe_and_short_on_a_terminal(monkeypatch, capsy
     assert watched(0.0, is_terminal=True) == ""
     bar = watched(0.06, is_terminal=True)
     assert re.search(r"fit: +\d+%.*/20 .*log-likelihood -11\d\d", bar)
-    assert bar.split("\r")[-1].strip() == ""  # the last thing is to wipe it out
+    assert bar.endswith(" \r")  # the last thing is to wipe it out
     capsys.readouterr()
 
 
@@ -539,6 +556,7 @@ def test_version(succeeds):
         (["fit", FAITHFUL, "-k", "2", "--columns", "a,,b"], "'a,,b' is not a list of columns"),
         (["fit", FAITHFUL, "-k", "2", "--columns", ""], "'' is not a list of columns"),
         (["fit", FAITHFUL, "-k", "2", "--colums", "a"], "unrecognized arguments: --colums a"),
+        (["fit", FAITHFUL, "-k", "2", "--covar", "full"], "unrecognized arguments: --covar full"),
         (["fit", FAITHFUL, "-k", "2", "--columns", "a"], "no column named 'a'"),
         (["fit", FAITHFUL, "-k", "2", "--columns", "3"], "no column number 3"),
         (["fit", FAITHFUL, "-k", "2", "--weights", "w"], "no column named 'w'"),

@@ -241,8 +241,24 @@ def test_an_interrupted_or_failed_fit_leaves_the_model_whole(blobs):
     assert bits(model) == before
     model.set_params(callbacks=None, reg_covar=0.0, n_components=2)
     with pytest.raises(IllDefinedCovarianceError):
-        model.fit(np.repeat(X[:2], 20, axis=0))
+        model.fit(np.repeat(X[:2, :2], 20, axis=0))
     assert bits(model) == before
+    assert model.n_features_in_ == 3
+    model.set_params(n_components=3)
+    assert model.predict(X).shape == (len(X),)
+    named = pd.DataFrame(X[:2, :2].repeat(20, axis=0), columns=["a", "b"])
+    with pytest.raises(IllDefinedCovarianceError):
+        model.set_params(n_components=2).fit(named)
+    assert not hasattr(model, "feature_names_in_")
+
+
+def test_warm_start_refuses_another_shape(blobs):
+    model = GaussianMixture(3, warm_start=True, random_state=0).fit(blobs[0])
+    for parameters, X in (({"n_components": 2}, blobs[0]), ({"n_components": 3}, blobs[0][:, :2])):
+        with pytest.raises(ValueError, match="warm_start=True continues"):
+            model.set_params(**parameters).fit(X)
+    with pytest.raises(ValueError, match="warm_start=True continues"):
+        model.set_params(covariance_type="diag").fit(blobs[0])
 
 
 def test_ill_defined_covariance_names_component_and_remedy():
@@ -407,6 +423,12 @@ def test_verbose_prints_as_scikit_learn_does(blobs, capsys):
     assert "time lapse" in text
     assert "ll change" in text
     assert "lower bound" in text
+
+
+def test_warnings_point_at_the_call_of_fit(blobs):
+    with pytest.warns(ConvergenceWarning) as caught:
+        GaussianMixture(4, max_iter=1, random_state=0).fit(blobs[0])
+    assert caught[0].filename == __file__
 
 
 def test_not_converging_warns_and_names_the_remedy(blobs):

@@ -185,6 +185,16 @@ def test_any_layout_and_integer_type_comes_back(probe, tmp_path):
         assert loaded.arrays[name].flags.writeable
 
 
+def test_arrays_are_aligned_in_the_file(probe, tmp_path):
+    arrays = {"a": np.zeros(3, np.uint8), "b": np.zeros(3), "c": np.zeros(3, np.int16)}
+    io.save_model(probe(arrays), tmp_path / "p.fastem")
+    content = (tmp_path / "p.fastem").read_bytes()
+    header, data = unpack(content)
+    assert (len(content) - len(data)) % 8 == 0
+    for name, array in arrays.items():
+        assert header[name]["data_offsets"][0] % array.itemsize == 0
+
+
 # --- saving: all or nothing -----------------------------------------------------------------------
 
 
@@ -308,10 +318,11 @@ def test_errors_of_the_path_say_what_to_do(model, tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
 def test_an_unwritable_folder_is_named(model, target):
     target.parent.chmod(0o500)
     try:
+        if os.access(target.parent, os.W_OK):
+            pytest.skip("this user may write anywhere")
         for write in (io.save_model, lambda _, path: io.check_destination(path)):
             with pytest.raises(PermissionError, match="a folder that you may write to"):
                 write(model, target)
@@ -412,7 +423,7 @@ def entry(dtype="F64", shape=(2,), offsets=(0, 16)):
 def test_false_declarations_allocate_nothing(tmp_path, declared):
     content = pack(header_of({"x": declared}), bytes(16))
     tracemalloc.start()
-    assert_refused(tmp_path, content, "declaration of array 'x'|leave gaps")
+    assert_refused(tmp_path, content, "declaration of array 'x'|leave gaps|16 bytes of data")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000

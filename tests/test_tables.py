@@ -61,6 +61,11 @@ def assert_refused(path, *parts, **kwargs):
         ("1\n2\n", None, [[1], [2]]),
         ("1e3,-2.5E-3\n+.5,0x\n".replace("0x", "1e308"), None, [[1e3, -2.5e-3], [0.5, 1e308]]),
         ("2020,b\n1,2\n3,4\n", ["2020", "b"], [[1, 2], [3, 4]]),
+        ("1_0,2_0\n1,2\n", ["1_0", "2_0"], [[1, 2]]),
+        ('a, "b, c"\n1, "2"\n', ["a", "b, c"], [[1, 2]]),
+        ("0,1\n2.5,3\n4,5\n", ["0", "1"], [[2.5, 3], [4, 5]]),
+        ("0,1\n2,3\n4,5\n", None, [[0, 1], [2, 3], [4, 5]]),
+        ("0\n0.5\n", None, [[0], [0.5]]),
         ("a,flag\n1,True\n2,False\n", ["a", "flag"], [[1, 1], [2, 0]]),
         ("größe,é\n1,2\n", ["größe", "é"], [[1, 2]]),
         ("a\n123456789012345678901234567890\n", ["a"], [[123456789012345678901234567890.0]]),
@@ -149,6 +154,7 @@ def test_float32(write):
         ("1,2\n\n3,4\n5,x y\n7,z\n", ["line 4, column 2: 'x y'", "2 such cells", "--columns 1"]),
         ("a,b\n1,1_000\n2,3\n", ["line 2, column 'b': '1_000' is not a number"]),
         ("a;b\n1;2\n3,5;4\n", ["line 3, column 'a': '3,5'", "a decimal point, not a comma"]),
+        ("1,5;2,5\n3,5;4,5\n", ["line 2", "'3,5' is not a number", "a decimal point"]),
         ("id,x\nu,1\nv,2\n", ["column 'id' holds text or dates", "--columns x"]),
         ("u,1,2\nv,1,2\nw,3,4\n", ["column 1 holds text", "--columns 2,3"]),
         ('id,"x, y",d\nu,1,2020-01-01\n', ["'id', column 'd' hold text", '--columns "x, y"']),
@@ -395,8 +401,7 @@ def test_parquet_of_float32_stays_float32(parquet):
 
 def test_the_index_that_pandas_stores_is_not_data(tmp_path):
     pytest.importorskip("pyarrow")
-    frame = pandas.DataFrame({"a": [1.0, 2.0, 3.0]})
-    frame[frame["a"] > 1].to_parquet(tmp_path / "data.parquet")
+    pandas.DataFrame({"a": [2.0, 3.0]}, index=[7, 5]).to_parquet(tmp_path / "data.parquet")
     table = read_table(tmp_path / "data.parquet")
     assert table.names == ["a"]
     assert_array_equal(table.values, [[2], [3]])

@@ -142,6 +142,7 @@ def _training_data(options: argparse.Namespace) -> tuple[Any, Any, str]:
     import numpy as np
 
     from .io import read_table
+    from .tables.columns import count, listed, optional_module
 
     columns = options.columns
     if columns is not None and options.weights is not None:
@@ -155,12 +156,10 @@ def _training_data(options: argparse.Namespace) -> tuple[Any, Any, str]:
         names = None if names is None else [*names[:at], *names[at + 1 :]]
         if X.shape[1] == 0:
             raise ValueError(f"{options.data}: no column is left beside the weights; add one")
-    shape = f"{len(X)} rows x {X.shape[1]} column" + ("" if X.shape[1] == 1 else "s")
+    shape = f"{count(len(X), 'row')} x {count(X.shape[1], 'column')}"
     weighted = "" if options.weights is None else f", weighted by {options.weights}"
     if names is None:
         return X, weights, f"{options.data}: {shape}{weighted}"
-    from .tables.columns import listed, optional_module
-
     pandas = optional_module("pandas", "keeping the names of columns", "cli")
     frame = pandas.DataFrame(X, columns=names, copy=False)
     return frame, weights, f"{options.data}: {shape} ({listed(names)}){weighted}"
@@ -175,9 +174,10 @@ def _print_summary(
 
     densities = model.score_samples(X)
     if weights is None:
-        log_likelihood, n = float(densities.sum()), float(len(densities))
-    else:
-        log_likelihood, n = float(densities @ weights), float(weights.sum())
+        weights = np.ones(len(densities))
+    # In double precision, whatever the type of the data.
+    log_likelihood = float(densities.astype(np.float64) @ weights.astype(np.float64))
+    n = float(weights.sum(dtype=np.float64))
     sizes = np.bincount(model.predict(X), minlength=options.n_components)
     starts = "" if options.n_init == 1 else f" ({options.n_init} starts, the best is kept)"
     lines = [
@@ -207,7 +207,8 @@ def _progress(options: argparse.Namespace) -> Iterator[list[Callable[[int, float
     with tqdm(
         total=options.max_iter * options.n_init,
         desc="fit",
-        unit="it",
+        # Without tqdm's estimate of the time left: EM usually stops long before the last iteration.
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
         delay=0.5,
         leave=False,
         # Not tqdm's own guess: it draws nothing on a terminal that does not know its size.
@@ -221,7 +222,7 @@ def _progress(options: argparse.Namespace) -> Iterator[list[Callable[[int, float
             nonlocal start
             start += iteration == 1
             which = f"start {start}/{options.n_init}, " if options.n_init > 1 else ""
-            bar.set_postfix_str(f"{which}log-likelihood {log_likelihood:.6g}", refresh=False)
+            bar.set_postfix_str(f"{which}log-likelihood {log_likelihood:.8g}", refresh=False)
             bar.update((start - 1) * options.max_iter + iteration - bar.n)
 
         yield [] if bar.disable else [advance]
@@ -244,15 +245,17 @@ def _predict(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> None:
     from . import _report
     from .io import write_table
+    from .tables.columns import count
 
     _check_output(options.output, options.data, options.model)
     model, X = _model_and_data(options)
     densities = model.score_samples(X)
+    log_likelihood = float(densities.sum(dtype="float64"))
     # The summary makes way where the densities go to the standard output.
     target = sys.stderr if options.output == "-" else sys.stdout
     lines = [
-        ("Data", f"{options.data}: {len(X)} rows"),
-        *_report.likelihood_lines(model, float(densities.sum()), len(X)),
+        ("Data", f"{options.data}: {count(len(X), 'row')}"),
+        *_report.likelihood_lines(model, log_likelihood, len(X)),
     ]
     if options.output is not None:
         write_table(options.output, {"log_density": densities})

@@ -24,6 +24,7 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     Py_ssize_t second_size_ "fastem::second_size"(int, Py_ssize_t)
     Py_ssize_t scratch_size_ "fastem::scratch_size"(int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t precisions_size "fastem::precisions_size"(int, Py_ssize_t, Py_ssize_t)
     void add_column_sums[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
         double*)
@@ -152,9 +153,15 @@ def pack_parameters(
     floating[::1] out,                          # OUT (parameters_size,), aligned
 ):
     """Parameters in double to the layout that the tiles read."""
+    cdef Py_ssize_t K = means.shape[0], D = means.shape[1]
+    cdef Py_ssize_t expected = precisions_size(structure, D, K)
+    if precisions_cholesky.shape[0] != expected or constants.shape[0] != K:
+        raise ValueError(
+            f"the kernel takes {K} constants and {expected} numbers of precisions_cholesky, not "
+            f"{constants.shape[0]} and {precisions_cholesky.shape[0]}: see "
+            "Covariance.kernel_precisions")
     pack_parameters_(
-        structure, &constants[0], &means[0, 0], &precisions_cholesky[0], means.shape[1],
-        means.shape[0], &out[0])
+        structure, &constants[0], &means[0, 0], &precisions_cholesky[0], D, K, &out[0])
 
 
 def accumulate(

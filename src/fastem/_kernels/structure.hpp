@@ -3,7 +3,8 @@
 // D features:
 //
 //   shared_size(D), parameter_size(D)    packed parameters: once, and for each component
-//   precision_size(D)                    doubles a component in the precisions_cholesky given
+//   shared_precision_size(D), precision_size(D)
+//                                        doubles in the precisions_cholesky given, likewise
 //   statistics_size(D), second_size(D)   a component's statistics in a slot; its second moments
 //   scratch_size(D, n)                   scratch of prepare and of moments (never at one time
 //                                        beyond this size in all)
@@ -23,6 +24,7 @@ namespace fastem {
 // For structures whose components share nothing: a tile is read as it is.
 template <class T> struct Unshared {
     static index shared_size(index) { return 0; }
+    static index shared_precision_size(index) { return 0; }
     static void pack_shared(const double*, index, T*) {}
     static const T* prepare(const T* tile, const T*, index, index, T*) { return tile; }
 };

@@ -50,6 +50,13 @@ inline index parameters_size(int structure, index D, index K) {
     });
 }
 
+inline index precisions_size(int structure, index D, index K) {
+    return with_structure(structure, [&](auto tag) {
+        using S = typename decltype(tag)::template type<double>;
+        return S::shared_precision_size(D) + K * S::precision_size(D);
+    });
+}
+
 template <class T>
 void pack_parameters(int structure, const double* constants, const double* means,
                      const double* precisions_cholesky, index D, index K, T* out) {

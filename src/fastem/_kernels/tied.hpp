@@ -13,6 +13,7 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
     // Shared: zeros to start the product from, then U in blocks.
     static index shared_size(index D) { return block * blocks(D) + triangle_size(D); }
     static index parameter_size(index D) { return D + block * blocks(D); }  // mean, U mean
+    static index shared_precision_size(index D) { return D * D; }
     static index precision_size(index) { return 0; }
     static index scratch_size(index D, index n) { return block * blocks(D) * n; }
 

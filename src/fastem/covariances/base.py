@@ -45,6 +45,10 @@ class Covariance(ABC):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of the covariances."""
 
+    def kernel_precisions(self, precisions_cholesky: FloatArray, n_components: int) -> FloatArray:
+        """The factors in the shape that the kernel takes: one a component, unless it is tied."""
+        return precisions_cholesky
+
     # --- the triple ---------------------------------------------------------------------------
 
     def accumulate(

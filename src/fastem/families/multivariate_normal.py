@@ -52,6 +52,7 @@ class GaussianMixtureModel:
         n_features = self.means.shape[1]
         with np.errstate(divide="ignore"):  # a weight of 0 is a component without points
             log_weights = np.log(self.weights)
+        # half the log-determinants of the precisions
         determinants = self.structure.log_determinants(self.precisions_cholesky, n_features)
         result: FloatArray = log_weights + determinants - 0.5 * n_features * math.log(2 * math.pi)
         return result
@@ -62,7 +63,9 @@ class GaussianMixtureModel:
         return {
             "constants": self.constants,
             "means": self.means,
-            "precisions_cholesky": self.precisions_cholesky,
+            "precisions_cholesky": self.structure.kernel_precisions(
+                self.precisions_cholesky, len(self.means)
+            ),
         }
 
     def moved(self, by: FloatArray) -> GaussianMixtureModel:

@@ -30,6 +30,9 @@ from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
 
+# What scikit-learn's validation notes of the data
+_SEEN = ("n_features_in_", "feature_names_in_")
+
 # A fall of the log-likelihood below this is rounding, by the type of the data
 _ROUNDING = {"float64": 1e-10, "float32": 1e-5}
 
@@ -233,29 +236,39 @@ shape (n_samples, n_components), default="kmeans"
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
         """Fit and set the attributes, all at the very end; returns the validated data."""
-        n_threads = effective_n_threads(self.n_threads)
-        validated: FloatArray = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_min_samples=2
-        )
-        weight = check_sample_weight(sample_weight, validated)
-        X, weight = _without_zero_weights(validated, weight)
+        seen = {name: getattr(self, name) for name in _SEEN if hasattr(self, name)}
+        try:
+            validated: FloatArray = validate_data(
+                self, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+            )
+            self._set_fit(*self._best_fit(validated, sample_weight))
+        except BaseException:
+            # validation has noted the new columns already, but the model is still the old one
+            for name in _SEEN:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(seen)
+            raise
+        return validated
+
+    def _best_fit(
+        self, X: FloatArray, sample_weight: Any
+    ) -> tuple[em.EMResult[GaussianMixtureModel], Rows]:
+        """The best of all starts, with the rows it was fitted to; changes nothing here."""
+        weight = check_sample_weight(sample_weight, X)
+        X, weight = _without_zero_weights(X, weight)
         if X.shape[0] < self.n_components:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
                 f"n_samples = {X.shape[0]}" + ("" if weight is None else " with a weight above 0")
             )
-        rows = Rows(X, weight, n_threads)
-        continued = self.warm_start and hasattr(self, "converged_")
+        rows = Rows(X, weight, effective_n_threads(self.n_threads))
+        workspace = Workspace(rows, self._structure.kernel, self.n_components)
         convergence = em.Convergence(
             self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[X.dtype.name]
         )
         report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
-        starts: Iterator[Callable[[], GaussianMixtureModel]]
-        if continued:
-            starts = iter([lambda: self._fitted_model().moved(-rows.shift)])
-        else:
-            starts = self._starts(rows, n_threads)
-        workspace = Workspace(rows, self._structure.kernel, self.n_components)
+        continued = self.warm_start and hasattr(self, "converged_")
+        starts = self._continuation(rows) if continued else self._starts(workspace)
         result = em.run_restarts(
             (report.announced(start) for start in starts),
             workspace,
@@ -265,16 +278,27 @@ shape (n_samples, n_components), default="kmeans"
             finished=report.finished,
         )
         self._warn(result)
-        self._set_fit(result, rows)
-        return validated
+        return result, rows
 
     @property
     def _structure(self) -> Covariance:
         return COVARIANCES[self.covariance_type]
 
-    def _starts(self, rows: Rows, n_threads: int) -> Iterator[Callable[[], GaussianMixtureModel]]:
+    def _continuation(self, rows: Rows) -> Iterator[Callable[[], GaussianMixtureModel]]:
+        """The one start of `warm_start`: the model as it is."""
+        K, D = self.n_components, rows.n_features
+        if self.means_.shape != (K, D) or self.covariances_.shape != self._structure.shape(K, D):
+            raise ValueError(
+                f"warm_start=True continues a fit of {self.means_.shape[0]} components in "
+                f"{self.means_.shape[1]} features, but now there are {K} and {D}, or another "
+                "covariance_type: set warm_start=False to begin anew"
+            )
+        return iter([lambda: self._fitted_model().moved(-rows.shift)])
+
+    def _starts(self, workspace: Workspace) -> Iterator[Callable[[], GaussianMixtureModel]]:
         """One start for each of `n_init`, made when its turn comes."""
-        K, D, structure = self.n_components, rows.n_features, self._structure
+        rows, K, structure = workspace.rows, self.n_components, self._structure
+        D, n_threads = rows.n_features, rows.n_threads
         given: dict[str, Any] = {}
         if self.weights_init is not None:
             given["weights"] = check_weights(self.weights_init, K)
@@ -285,7 +309,6 @@ shape (n_samples, n_components), default="kmeans"
             given["precisions_cholesky"] = factors
             given["covariances"] = structure.covariances(factors)
         random_state = check_random_state(self.random_state)
-        workspace = Workspace(rows, structure.kernel, K)
 
         def start() -> GaussianMixtureModel:
             if len(given) == 4:
@@ -316,7 +339,7 @@ shape (n_samples, n_components), default="kmeans"
                 "Try different init parameters, or increase max_iter, tol, or check for "
                 "degenerate data."
             )
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
     def _set_fit(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> None:
         """Copy a result to the attributes, in the dtype of the data as scikit-learn does."""

@@ -153,7 +153,8 @@ def _is_number(cell: str) -> bool:
 def _is_header(first: list[str], rows: list[list[str]]) -> bool:
     """Whether the first line names the columns.
 
-    It does when it holds text and no number, or text above a number.
+    It does when it holds text and no number, or text above a number, or the 0, 1, 2, ... that
+    pandas writes for columns without names above numbers with decimals.
     """
     text = [
         i
@@ -161,7 +162,8 @@ def _is_header(first: list[str], rows: list[list[str]]) -> bool:
         if cell.strip().lower() not in _MISSING_CELLS and not _is_number(cell)
     ]
     if not text:
-        return False
+        counted = len(first) > 1 and first == [str(i) for i in range(len(first))]
+        return counted and any("." in cell for row in rows for cell in row)
     if not any(_is_number(cell) for cell in first):
         return True
     return any(_is_number(row[i]) for row in rows for i in text if i < len(row))
@@ -214,7 +216,8 @@ def _numeric(frame: Any, path: Path, layout: _Layout, positions: list[int], pand
             wrong = numbers.isna() & column.notna()
             if wrong.any():
                 faults[position] = wrong
-                if wrong.sum() == column.notna().sum():
+                commas = _has_decimal_comma(str(column[wrong].iloc[0]))
+                if not commas and wrong.sum() == column.notna().sum():
                     text.append(position)
             column = numbers
         chosen.append(column)
@@ -224,9 +227,10 @@ def _numeric(frame: Any, path: Path, layout: _Layout, positions: list[int], pand
     for position, wrong in faults.items():
         row = int(wrong.to_numpy().argmax())
         value = str(frame[position].iloc[row]).strip()
-        comma = value.count(",") == 1 and _is_number(value.replace(",", "."))
-        remedy = "write a decimal point, not a comma" if comma else "correct it"
-        if len(positions) > 1:
+        remedy = "correct it"
+        if _has_decimal_comma(value):
+            remedy = "write a decimal point, not a comma"
+        elif len(positions) > 1:
             others = as_option(layout.names, [i for i in positions if i != position])
             remedy += f", or leave the column out with --columns {others}"
         raise DataFileError(
@@ -234,6 +238,10 @@ def _numeric(frame: Any, path: Path, layout: _Layout, positions: list[int], pand
             f"{value!r} is not a number ({count(int(wrong.sum()), 'such cell')}); {remedy}"
         )
     return pandas.concat(chosen, axis=1)
+
+
+def _has_decimal_comma(cell: str) -> bool:
+    return cell.count(",") == 1 and _is_number(cell.replace(",", "."))
 
 
 def _check_cells(path: Path, layout: _Layout, positions: list[int], values: NDArray[Any]) -> None:

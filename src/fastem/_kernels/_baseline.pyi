@@ -1,0 +1,65 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+
+FULL: int
+TIED: int
+DIAG: int
+SPHERICAL: int
+
+def max_threads() -> int: ...
+def has_openmp() -> bool: ...
+def compiler() -> str: ...
+def vector_unit() -> str: ...
+def cpu_level() -> int: ...
+def statistics_size(structure: int, n_features: int) -> int: ...
+def second_size(structure: int, n_features: int) -> int: ...
+def scratch_size(structure: int, n_features: int, n_components: int, tile_size: int) -> int: ...
+def parameters_size(structure: int, n_features: int, n_components: int) -> int: ...
+def column_sums(X: _Array, sample_weight: _Array, slots: _Array, n_threads: int) -> None: ...
+def pack_tiles(
+    X: _Array, shift: _Array, tile_size: int, out: _Array, n_threads: int
+) -> None: ...
+def pack_parameters(
+    structure: int,
+    constants: _Array,
+    means: _Array,
+    precisions_cholesky: _Array,
+    out: _Array,
+) -> None: ...
+def accumulate(
+    structure: int,
+    packed: _Array,
+    X: _Array,
+    shift: _Array,
+    sample_weight: _Array,
+    labels: _Array,
+    responsibilities: _Array,
+    parameters: _Array,
+    n_components: int,
+    tile_size: int,
+    arena: _Array,
+    slots: _Array,
+    counts: _Array,
+    first: _Array,
+    second: _Array,
+    n_threads: int,
+) -> float: ...
+def score(
+    structure: int,
+    X: _Array,
+    shift: _Array,
+    parameters: _Array,
+    n_components: int,
+    tile_size: int,
+    arena: _Array,
+    log_likelihood: _Array,
+    responsibilities: _Array,
+    labels: _Array,
+    n_threads: int,
+) -> None: ...
+def inverse_cholesky(matrices: _Array, out: _Array, n_threads: int) -> int: ...
+def fma_rate_float64(seconds: float) -> float: ...
+def fma_rate_float32(seconds: float) -> float: ...

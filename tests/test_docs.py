@@ -1,0 +1,143 @@
+"""Documentation that runs: README, docstrings, examples, and CONTRIBUTING's recipes."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastem
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(fastem.__file__).parent
+
+
+def blocks(file, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / file).read_text(), re.M | re.S)
+
+
+def modules():
+    for info in pkgutil.walk_packages([str(PACKAGE)], "fastem."):
+        if not info.name.endswith("__main__"):
+            yield info.name
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_docstring_examples(name):
+    if name.rpartition(".")[2] in ("_avx2", "_avx512"):
+        return  # the same source as the baseline, which may not run here
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_there_is_a_docstring_example_to_run():
+    assert doctest.testmod(importlib.import_module("fastem.mixture.gaussian")).attempted > 0
+
+
+@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
+def test_readme_python(number, monkeypatch, tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("README.md", "python")[number], f"README block {number}", "exec"), {})
+
+
+def test_readme_commands(tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    commands = [
+        line
+        for block in blocks("README.md", "")
+        for line in block.splitlines()
+        if line.startswith("fastem ")
+    ]
+    assert len(commands) >= 3
+    for command in commands:
+        arguments = command.split("#")[0].split()[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "fastem", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_old_faithful_example(capsys):
+    runpy.run_path(str(ROOT / "examples" / "old_faithful.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    for value in (-1709.529282, -1147.806353, -1140.186759, -1130.263960, -1126.315928):
+        assert f"{value:.5f}"[:-1] in printed
+    assert "lowest BIC: tied, 3 components" in printed
+
+
+FIT_WITH_A_FIFTH_STRUCTURE = """
+import numpy as np
+from fastem import GaussianMixture
+from fastem.covariances import COVARIANCES
+
+rng = np.random.default_rng(0)
+centres = np.array([[0.0, 0, 0], [20, 0, 0], [0, 20, 0]])
+labels = np.arange(3000) % 3
+noise = rng.normal(size=(3000, 3)) * [1.0, 2.0, 3.0]
+X = centres[labels] + noise
+model = GaussianMixture(3, covariance_type="tied_diag", random_state=0).fit(X)
+residuals = X - np.stack([X[labels == k].mean(axis=0) for k in range(3)])[labels]
+np.testing.assert_allclose(model.covariances_, (residuals**2).mean(axis=0), rtol=1e-3)
+assert model.converged_
+assert model._n_parameters() == 3 + 9 + 2
+assert model.predict_proba(X).shape == (3000, 3)
+assert model.sample(10)[0].shape == (10, 3)
+model.save("model.fastem")
+import fastem
+again = fastem.load("model.fastem")
+assert (again.predict(X) == model.predict(X)).all()
+print(sorted(COVARIANCES))
+"""
+
+
+def test_a_fifth_covariance_is_one_file_and_one_line(tmp_path):
+    copy = tmp_path / "fastem"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.cpp"))
+    (source,) = blocks("CONTRIBUTING.md", "python")
+    (copy / "covariances" / "tied_diag.py").write_text(source)
+    registry = copy / "covariances" / "__init__.py"
+    text = registry.read_text()
+    line = "from .tied_diag import TiedDiag\n"
+    changed = text.replace("from .tied import Tied\n", "from .tied import Tied\n" + line).replace(
+        "Spherical())", "Spherical(), TiedDiag())"
+    )
+    assert changed.count("TiedDiag") == 2
+    registry.write_text(changed)
+    done = subprocess.run(
+        [sys.executable, "-c", FIT_WITH_A_FIFTH_STRUCTURE],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tied_diag" in done.stdout
+
+
+def test_contributing_names_every_module():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in sorted((ROOT / "src" / "fastem").iterdir()):
+        if path.suffix == ".py" and path.stem not in (
+            "__init__", "__main__", "_config", "_threads", "_validation", "exceptions",
+        ):  # fmt: skip
+            assert f"`{path.name}`" in text, f"CONTRIBUTING.md does not say what {path.name} does"
+
+
+def test_every_public_name_is_documented():
+    for name in fastem.__all__:
+        if not name.startswith("__"):
+            assert getattr(fastem, name).__doc__, name
+    readme = (ROOT / "README.md").read_text()
+    assert "make demo" in readme
+    assert "make test" in readme
