@@ -78,6 +78,10 @@ def fails(run):
     return call
 
 
+# Unbuffered, nothing is left to be written at exit, where a second error would be raised.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def spawn(*arguments, **kwargs):
     command = [sys.executable, "-m", "fastem", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **kwargs)
@@ -166,6 +170,7 @@ def test_a_reader_that_was_never_there_is_no_error(model_path):
     with os.fdopen(writer, "w") as stdout:
         result = subprocess.run(
             [sys.executable, "-m", "fastem", "info", model_path],
+            env=BUFFERED,
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
@@ -179,6 +184,7 @@ def test_full_standard_output(model_path):
     with open("/dev/full", "w") as full:
         result = subprocess.run(
             [sys.executable, "-m", "fastem", "info", model_path],
+            env=BUFFERED,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

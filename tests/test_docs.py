@@ -19,7 +19,9 @@ PACKAGE = Path(fastem.__file__).parent
 
 
 def blocks(file, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / file).read_text(), re.M | re.S)
+    """The fenced blocks of a language; "" is a block that names none."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / file).read_text(), re.M | re.S)
+    return [text for name, text in fenced if name == language]
 
 
 def modules():

@@ -1,8 +1,44 @@
 """fastem: Gaussian mixtures by expectation-maximisation, on all cores."""
 
-from ._config import __version__, show_config
-from ._kernels import cpu_isa
-from .io import load
-from .mixture import GaussianMixture
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["GaussianMixture", "__version__", "cpu_isa", "load", "show_config"]
+if TYPE_CHECKING:
+    from . import covariances, em
+    from ._config import __version__, show_config
+    from ._kernels import cpu_isa
+    from .mixture import GaussianMixture, load
+
+__all__ = [
+    "GaussianMixture",
+    "__version__",
+    "covariances",
+    "cpu_isa",
+    "em",
+    "load",
+    "show_config",
+]
+
+# Imported when first asked for: `fastem --help` should not wait for scikit-learn.
+_HOMES = {
+    "GaussianMixture": "mixture",
+    "__version__": "_config",
+    "cpu_isa": "_kernels",
+    "load": "mixture",
+    "show_config": "_config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    elif name in __all__:
+        value = import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

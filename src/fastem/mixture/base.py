@@ -90,15 +90,19 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
         -------
         log_likelihood : float
         """
-        X = self._validated(X)
-        weight = check_sample_weight(sample_weight, X)
+        validated = self._validated(X)
+        return self._mean_log_likelihood(validated, check_sample_weight(sample_weight, validated))
+
+    def _mean_log_likelihood(self, X: FloatArray, weight: FloatArray | None = None) -> float:
         log_density = self._score_rows(X, log_likelihood=True)[0]
         return float(np.average(log_density, weights=weight))
 
     def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
-        X = self._validated(X)
-        n_samples = X.shape[0]
-        return float(-2 * self.score(X) * n_samples + self._n_parameters() * cost(n_samples))
+        """-2 log-likelihood, and a cost for each free parameter that may depend on the rows."""
+        validated = self._validated(X)
+        n_samples = validated.shape[0]
+        log_likelihood = self._mean_log_likelihood(validated) * n_samples
+        return float(-2 * log_likelihood + self._n_parameters() * cost(n_samples))
 
     def bic(self, X: ArrayLike) -> float:
         """Bayesian information criterion, -2 LL + p log n: lower is better.
