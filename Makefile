@@ -43,7 +43,7 @@ lint: $(VENV)/stamp-test+lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint src/fastem/_kernels
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint src/fastem/_kernels
 
 build: $(VENV)/stamp-test
 	$(BIN)/python -m pip install --quiet -e .

@@ -104,7 +104,10 @@ def parameters_size(int structure, Py_ssize_t n_features, Py_ssize_t n_component
     return parameters_size_(structure, n_features, n_components)
 
 
-cdef inline Py_ssize_t _slot_begin(Py_ssize_t slot, Py_ssize_t n_slots, Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t _slot_begin(
+    Py_ssize_t slot, Py_ssize_t n_slots, Py_ssize_t n
+) noexcept nogil:
+    """The first of n items that belongs to a slot; slots differ by one item at most."""
     return slot * (n // n_slots) + min(slot, n % n_slots)
 
 
