@@ -71,7 +71,17 @@ class BuildExtensions(build_ext):
             level = msvc_flags if kind == "msvc" else unix_flags
             extension.extra_compile_args = COMMON_FLAGS[kind] + level + compile_openmp
             extension.extra_link_args = list(link_openmp)
+        self._forget_other_flags()
         super().build_extensions()
+
+    def _forget_other_flags(self):
+        """Compile again what was compiled with other flags: setuptools compares dates only."""
+        flags = "\n".join(str((e.extra_compile_args, e.include_dirs)) for e in self.extensions)
+        stamp = Path("build", "flags.txt")
+        if not stamp.exists() or stamp.read_text() != flags:
+            self.force = True
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(flags)
 
 
 def extension(name: str) -> Extension:

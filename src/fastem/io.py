@@ -1,17 +1,15 @@
 """Model files: saving atomically, loading safely.  Tables of data are read and written here too.
 
-A model file is a safetensors container [1]_: eight bytes with the length of the header, a JSON
-header, then the bytes of the arrays.  There is no code in it, and none is executed to load one::
+A model file is a safetensors container [1]_: a JSON header and the bytes of the arrays.  There is
+no code in it, and none is executed to load one.  The header's metadata are these strings:
 
-    8 bytes    length of the header, little-endian
-    header     {"__metadata__": {"format": "fastem", "format_version": "1",
-                                 "kind": "GaussianMixture", "fastem_version": ...,
-                                 "metadata": "{JSON}", "sha256": ...},
-                "means": {"dtype": "F64", "shape": [3, 2], "data_offsets": [0, 48]}, ...}
-    data       the arrays, little-endian, in C order, without gaps
+- ``format``, "fastem", and ``format_version``;
+- ``kind``, the class of the estimator, and ``fastem_version``, which wrote it;
+- ``metadata``, what the estimator holds beside arrays, as JSON;
+- ``sha256``, of all the other strings and the arrays.
 
-The checksum guards against damage, not against forgery.  Before anything is allocated, the length
-of the header and what it declares are checked against the size of the file.
+The checksum guards against damage, not against forgery.  Before anything is allocated, safetensors
+checks what the header declares against the size of the file.
 
 References
 ----------
@@ -23,14 +21,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from ._files import StrPath, atomic_write, check_destination, write_table
@@ -52,22 +51,6 @@ FORMAT_VERSION = 1
 
 #: Class name -> estimator class; filled by the `saveable` decorator.
 MODEL_KINDS: dict[str, type[Any]] = {}
-
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "F64": np.dtype("<f8"),
-    "F32": np.dtype("<f4"),
-    "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"),
-    "I16": np.dtype("<i2"),
-    "I8": np.dtype("i1"),
-    "U64": np.dtype("<u8"),
-    "U32": np.dtype("<u4"),
-    "U16": np.dtype("<u2"),
-    "U8": np.dtype("u1"),
-}
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_MAX_HEADER = 100_000_000  # the limit of the safetensors library
-_MAX_DIMENSIONS = 32
 
 Class = TypeVar("Class", bound=type[Any])
 
@@ -125,37 +108,22 @@ def save_model(estimator: Any, path: StrPath) -> None:
             f"a {kind} cannot be saved; the classes that can are {', '.join(sorted(MODEL_KINDS))}"
         )
     check_is_fitted(estimator)
-    arrays, state = estimator._get_state()
-    # Wide types first, so that every array is aligned.
-    encoded = sorted(
-        ((name, _encoded(name, array)) for name, array in arrays.items()),
-        key=lambda item: (-item[1].itemsize, item[0]),
-    )
-    header: dict[str, Any] = {}
-    offset = 0
-    for name, array in encoded:
-        end = offset + array.nbytes
-        header[name] = {
-            "dtype": _CODES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    header["__metadata__"] = {
+    given, state = estimator._get_state()
+    arrays = {name: np.asarray(array, order="C") for name, array in given.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiu" or array.itemsize > 8:
+            raise TypeError(f"array {name!r} of type {array.dtype} cannot be saved; use float64")
+    metadata = {
         "format": "fastem",
         "format_version": str(FORMAT_VERSION),
         "kind": kind,
-        "fastem_version": package_version(),
+        "fastem_version": importlib.metadata.version("fastem"),
         "metadata": json.dumps(state, default=_plain),
     }
-    blocks = [array.tobytes() for _, array in encoded]
-    header["__metadata__"]["sha256"] = _checksum(header, blocks)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    metadata["sha256"] = _checksum(arrays, metadata)
+    content = to_bytes(arrays, metadata)
     with atomic_write(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        file.writelines(blocks)
+        file.write(content)
 
 
 def load(path: StrPath) -> Any:
@@ -183,51 +151,16 @@ def load(path: StrPath) -> Any:
         If the file cannot be opened (FileNotFoundError, PermissionError).
     """
     name = os.fspath(path)
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
-        raise ModelFileError(f"{name} is a folder, not a model file: give the name of a file in it")
-    if not stat.S_ISREG(mode):  # a pipe would block, a device never end
-        raise ModelFileError(f"{name} is not a regular file: give a file that fastem saved")
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            header, start = _read_header(file, size)
-            metadata = header["__metadata__"]
-            cls = _check_metadata(metadata)
-            layout = _check_layout(header, size - start)
-            data = bytearray(size - start)
-            if file.readinto(data) != len(data):
-                raise ModelFileError("became shorter while it was read: load it again")
-        if metadata.get("sha256") != _checksum(header, [data]):
+        _check_file(path)
+        cls, arrays, metadata = _read(path)
+        if metadata.get("sha256") != _checksum(arrays, metadata):
             raise ModelFileError("is damaged (its checksum is wrong): copy it or save it again")
-        arrays = {
-            key: np.frombuffer(data, dtype, math.prod(shape), begin)
-            .reshape(shape)
-            .astype(dtype.newbyteorder("="))
-            for key, (dtype, shape, begin) in layout.items()
-        }
         return _restored(cls, arrays, metadata)
     except ModelFileError as error:
         raise ModelFileError(f"{name} {error}") from error.__cause__
     except MemoryError as error:
         raise ModelFileError(f"{name} is too large for the memory of this machine") from error
-
-
-def package_version() -> str:
-    """Version of the installed fastem."""
-    try:
-        return importlib.metadata.version("fastem")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree
-        return "unknown"
-
-
-def _encoded(name: str, array: ArrayLike) -> NDArray[Any]:
-    """Convert an array to what the file holds: little-endian, in C order."""
-    values = np.asarray(array, order="C")
-    dtype = values.dtype.newbyteorder("<")
-    if dtype not in _CODES:
-        raise TypeError(f"array {name!r} of type {values.dtype} cannot be saved; use float64")
-    return values.astype(dtype, copy=False)
 
 
 def _plain(value: object) -> Any:
@@ -237,56 +170,55 @@ def _plain(value: object) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be saved in a model file: {value!r}")
 
 
-def _checksum(header: Mapping[str, Any], blocks: Sequence[bytes | bytearray]) -> str:
-    """SHA-256 of the header, less the checksum itself, and of the data."""
-    metadata = {k: v for k, v in header["__metadata__"].items() if k != "sha256"}
-    digest = hashlib.sha256(
-        json.dumps({**header, "__metadata__": metadata}, sort_keys=True).encode()
-    )
-    for block in blocks:
-        digest.update(block)
+def _checksum(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of the metadata, less the checksum itself, and of the arrays."""
+    strings = {key: value for key, value in metadata.items() if key != "sha256"}
+    layout = {name: [array.dtype.name, array.shape] for name, array in arrays.items()}
+    digest = hashlib.sha256(json.dumps([strings, layout], sort_keys=True).encode())
+    for _, array in sorted(arrays.items()):
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
 
 
-def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """Header of a model file and the position where the data begin."""
-    if size == 0:
+def _check_file(path: StrPath) -> None:
+    """Refuse what safetensors cannot map, or would report as a missing file."""
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise ModelFileError("is a folder, not a model file: give the name of a file in it")
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
+        raise ModelFileError("is not a regular file: give a file that fastem saved")
+    if status.st_size == 0:
         raise ModelFileError("is empty: copy it or save it again")
-    prefix = file.read(8)
-    length = int.from_bytes(prefix, "little")
-    if len(prefix) < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
-        raise ModelFileError(
-            "is not a fastem model file, or is cut short (its header does not fit its size of "
-            f"{size} bytes): copy it or save it again"
-        )
+    with open(path, "rb"):  # PermissionError
+        pass
+
+
+def _read(path: StrPath) -> tuple[type[Any], dict[str, NDArray[Any]], dict[str, str]]:
+    """Class, arrays and metadata in a model file, the checksum still to be checked."""
     try:
-        header = json.loads(file.read(length).decode(), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            cls = _check_metadata(metadata)
+            names = file.keys()
+            return cls, {name: file.get_tensor(name) for name in names}, metadata
+    except ModelFileError:
+        raise
+    # All but the first are for types and shapes that safetensors knows and NumPy does not.
+    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ModelFileError(
-            "is not a fastem model file, or is damaged (its header is not valid JSON): copy it or "
-            "save it again"
+            "is damaged or is not a fastem model file: copy it or save it again"
         ) from error
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(metadata, dict) or metadata.get("format") != "fastem":
-        raise ModelFileError("is not a fastem model file: give a file that fastem saved")
-    return header, 8 + length
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise ValueError("a name occurs twice")
-    return result
-
-
-def _check_metadata(metadata: dict[str, Any]) -> type[Any]:
+def _check_metadata(metadata: Mapping[str, str]) -> type[Any]:
     """Class of the estimator in the file, if this version can read it."""
-    damaged = "is damaged (its {} is not valid): copy it or save it again"
-    if not all(isinstance(value, str) for value in metadata.values()):
-        raise ModelFileError(damaged.format("metadata"))
+    if metadata.get("format") != "fastem":
+        raise ModelFileError("is not a fastem model file: give a file that fastem saved")
     version = metadata.get("format_version", "")
     if not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise ModelFileError(damaged.format("format version"))
+        raise ModelFileError(
+            "is damaged (its format version is not valid): copy it or save it again"
+        )
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"was written by a newer fastem, format {int(version)}; this one reads up to "
@@ -299,49 +231,6 @@ def _check_metadata(metadata: dict[str, Any]) -> type[Any]:
             f"(it knows {', '.join(sorted(MODEL_KINDS))}): upgrade fastem"
         )
     return cls
-
-
-def _check_layout(
-    header: dict[str, Any], size: int
-) -> dict[str, tuple[np.dtype[Any], tuple[int, ...], int]]:
-    """Type, shape and offset of every array, if together they fill the data exactly."""
-    layout: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
-    extents: list[tuple[int, int]] = []
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        damaged = ModelFileError(
-            f"is damaged (the declaration of array {name!r} is not valid): copy it or save it again"
-        )
-        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise damaged
-        code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not (isinstance(code, str) and _are_counts(shape) and _are_counts(offsets)):
-            raise damaged
-        if code not in _DTYPES or len(shape) > _MAX_DIMENSIONS or len(offsets) != 2:
-            raise damaged
-        # Python's integers do not overflow, whatever the file claims.
-        if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[code].itemsize:
-            raise damaged
-        layout[name] = (_DTYPES[code], tuple(shape), offsets[0])
-        extents.append((offsets[0], offsets[1]))
-    position = 0
-    for begin, end in sorted(extents):
-        if begin != position:
-            raise ModelFileError(
-                "is damaged (its arrays overlap or leave gaps): copy it or save it again"
-            )
-        position = end
-    if position != size:
-        raise ModelFileError(
-            f"is cut short or damaged ({size} bytes of data where the header announces "
-            f"{position}): copy it or save it again"
-        )
-    return layout
-
-
-def _are_counts(values: object) -> bool:
-    return isinstance(values, list) and all(type(v) is int and v >= 0 for v in values)
 
 
 def _restored(cls: type[Any], arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> Any:
