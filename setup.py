@@ -76,7 +76,8 @@ class BuildExtensions(build_ext):
 
     def _forget_other_flags(self):
         """Compile again what was compiled with other flags: setuptools compares dates only."""
-        flags = "\n".join(str((e.extra_compile_args, e.include_dirs)) for e in self.extensions)
+        flags = "\n".join(" ".join(e.extra_compile_args) for e in self.extensions)
+        flags += f"\nxsimd: {os.environ.get('FASTEM_XSIMD')}"
         stamp = Path("build", "flags.txt")
         if not stamp.exists() or stamp.read_text() != flags:
             self.force = True
