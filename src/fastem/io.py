@@ -1,15 +1,11 @@
 """Model files: saving atomically, loading safely.  Tables of data are read and written here too.
 
-A model file is a safetensors container [1]_: a JSON header and the bytes of the arrays.  There is
-no code in it, and none is executed to load one.  The header's metadata are these strings:
+A model file is a safetensors container [1]_: a JSON header, whose metadata are the strings below,
+and the bytes of the arrays.  There is no code in it, and none is executed to load one.
 
-- ``format``, "fastem", and ``format_version``;
-- ``kind``, the class of the estimator, and ``fastem_version``, which wrote it;
-- ``metadata``, what the estimator holds beside arrays, as JSON;
-- ``sha256``, of all the other strings and the arrays.
-
-The checksum guards against damage, not against forgery.  Before anything is allocated, safetensors
-checks what the header declares against the size of the file.
+- ``format`` ("fastem"), ``format_version``, and ``fastem_version``, which wrote it;
+- ``kind``, the class of the estimator, and ``metadata``, its state beside the arrays, as JSON;
+- ``sha256``, of the other strings and the arrays: it guards against damage, not against forgery.
 
 References
 ----------
@@ -51,6 +47,10 @@ FORMAT_VERSION = 1
 
 #: Class name -> estimator class; filled by the `saveable` decorator.
 MODEL_KINDS: dict[str, type[Any]] = {}
+
+# What the content of a file can set off: in NumPy, by a type or shape that only safetensors knows,
+# in the decoder of JSON, in an estimator.
+_DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Class = TypeVar("Class", bound=type[Any])
 
@@ -153,7 +153,11 @@ def load(path: StrPath) -> Any:
     name = os.fspath(path)
     try:
         _check_file(path)
-        cls, arrays, metadata = _read(path)
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            cls = _check_metadata(metadata)
+            names = file.keys()
+            arrays = {key: file.get_tensor(key) for key in names}
         if metadata.get("sha256") != _checksum(arrays, metadata):
             raise ModelFileError("is damaged (its checksum is wrong): copy it or save it again")
         return _restored(cls, arrays, metadata)
@@ -161,6 +165,10 @@ def load(path: StrPath) -> Any:
         raise ModelFileError(f"{name} {error}") from error.__cause__
     except MemoryError as error:
         raise ModelFileError(f"{name} is too large for the memory of this machine") from error
+    except (SafetensorError, *_DEFECTS) as error:
+        raise ModelFileError(
+            f"{name} is damaged or is not a fastem model file: copy it or save it again"
+        ) from error
 
 
 def _plain(value: object) -> Any:
@@ -189,25 +197,8 @@ def _check_file(path: StrPath) -> None:
         raise ModelFileError("is not a regular file: give a file that fastem saved")
     if status.st_size == 0:
         raise ModelFileError("is empty: copy it or save it again")
-    with open(path, "rb"):  # PermissionError
+    with open(path, "rb"):  # raises PermissionError
         pass
-
-
-def _read(path: StrPath) -> tuple[type[Any], dict[str, NDArray[Any]], dict[str, str]]:
-    """Class, arrays and metadata in a model file, the checksum still to be checked."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            cls = _check_metadata(metadata)
-            names = file.keys()
-            return cls, {name: file.get_tensor(name) for name in names}, metadata
-    except ModelFileError:
-        raise
-    # All but the first are for types and shapes that safetensors knows and NumPy does not.
-    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            "is damaged or is not a fastem model file: copy it or save it again"
-        ) from error
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> type[Any]:
@@ -216,9 +207,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> type[Any]:
         raise ModelFileError("is not a fastem model file: give a file that fastem saved")
     version = metadata.get("format_version", "")
     if not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise ModelFileError(
-            "is damaged (its format version is not valid): copy it or save it again"
-        )
+        raise ModelFileError("is damaged (its format version is wrong): copy it or save it again")
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"was written by a newer fastem, format {int(version)}; this one reads up to "
@@ -236,15 +225,10 @@ def _check_metadata(metadata: Mapping[str, str]) -> type[Any]:
 def _restored(cls: type[Any], arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> Any:
     """Build the estimator; whatever is wrong with its state becomes a ModelFileError."""
     try:
-        state = json.loads(metadata.get("metadata", ""))
-        if not isinstance(state, dict):
-            raise ValueError("the metadata are not a JSON object")
-        return cls._from_state(arrays, state)
+        return cls._from_state(arrays, json.loads(metadata.get("metadata", "")))
     except ModelFileError as error:
         raise ModelFileError(f"is not a usable {cls.__name__}: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except _DEFECTS as error:
         raise ModelFileError(
             f"is not a usable {cls.__name__} ({type(error).__name__}: {error}): save it again"
         ) from error
-    except RecursionError as error:
-        raise ModelFileError("is damaged (its metadata are nested too deep)") from error
