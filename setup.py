@@ -24,8 +24,8 @@ OTHER_LEVELS = {"_baseline": ([], [])}
 
 COMMON_FLAGS = {
     # No -ffast-math: it would flush subnormals in the whole process that imports the module.
-    "unix": ["-std=c++17", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-             "-fvisibility=hidden",
+    "unix": ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden",
+             "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
              "-Wno-maybe-uninitialized"],  # false alarms from GCC's own intrinsics
     "msvc": ["/std:c++17", "/O2"],
 }  # fmt: skip
