@@ -94,7 +94,9 @@ np.testing.assert_allclose(model.covariances_, (residuals**2).mean(axis=0), rtol
 assert model.converged_
 assert model._n_parameters() == 3 + 9 + 2
 assert model.predict_proba(X).shape == (3000, 3)
-assert model.sample(10)[0].shape == (10, 3)
+drawn, component = model.sample(60_000)
+spread = (drawn - model.means_[component]).std(axis=0)
+np.testing.assert_allclose(spread, np.sqrt(model.covariances_), rtol=0.03)
 model.save("model.fastem")
 import fastem
 again = fastem.load("model.fastem")

@@ -40,7 +40,7 @@ def bits(model):
 @pytest.mark.parametrize("name", NAMES)
 def test_same_bits_for_any_number_of_threads(blobs, name, dtype, monkeypatch):
     # more threads than this machine may have cores
-    monkeypatch.setattr("fastem._threads.cpu_count", lambda **_: 64)
+    monkeypatch.setattr("fastem._threads._cpus", lambda affinity: (64, 64))
     X = np.tile(blobs[0], (5, 1)).astype(dtype)
     fits = [
         GaussianMixture(4, covariance_type=name, n_threads=n, random_state=0, max_iter=50).fit(X)
@@ -86,9 +86,11 @@ def test_weights_zero_removes_and_integers_repeat(blobs, name, method):
 
 def test_unit_weights_change_nothing(blobs):
     X = blobs[0][:500]
+    for method in METHODS:
+        options = {"init_params": method, "random_state": 0, "reg_covar": 1e-2, "max_iter": 1000}
+        unit = GaussianMixture(3, **options).fit(X, sample_weight=np.ones(500))
+        assert bits(GaussianMixture(3, **options).fit(X)) == bits(unit)
     plain = GaussianMixture(3, random_state=0).fit(X)
-    unit = GaussianMixture(3, random_state=0).fit(X, sample_weight=np.ones(500))
-    assert bits(plain) == bits(unit)
     scaled = GaussianMixture(3, random_state=0).fit(X, sample_weight=np.full(500, 1e-9))
     np.testing.assert_allclose(scaled.means_, plain.means_, rtol=1e-9)
     np.testing.assert_allclose(scaled.covariances_, plain.covariances_, rtol=1e-9)
@@ -128,6 +130,15 @@ def test_responsibilities_as_start(blobs):
     # component k begins as class k, and stays it
     for k in range(4):
         np.testing.assert_allclose(by_array.means_[k], X[labels == k].mean(axis=0), atol=0.5)
+    # rows of weight 0 are given too, by arrays and by functions
+    weight = (np.arange(6000) % 5 > 0).astype(float)
+    some = GaussianMixture(4, init_params=given).fit(X, sample_weight=weight)
+    same = GaussianMixture(4, init_params=lambda X, K, rng: given).fit(X, sample_weight=weight)
+    only = GaussianMixture(4, init_params=given[weight > 0]).fit(X[weight > 0])
+    assert bits(some) == bits(same)
+    np.testing.assert_allclose(some.means_, only.means_, rtol=1e-12)
+    with pytest.raises(ValueError, match="not a table of numbers"):
+        GaussianMixture(4, init_params=[[1.0], [0.5, 0.5]]).fit(X)
     with pytest.raises(ValueError, match=r"shape must be \(6000, 4\)"):
         GaussianMixture(4, init_params=given[:10]).fit(X)
     with pytest.raises(ValueError, match=r"sum to 1.*6000 rows are not.*first is row 0"):
@@ -279,8 +290,130 @@ def test_ill_defined_covariance_names_component_and_remedy():
 def test_overflow_is_a_typed_error():
     X = np.random.default_rng(0).normal(size=(50, 2))
     X[7] = 1e200
-    with pytest.raises((LikelihoodError, IllDefinedCovarianceError), match=r"[Ss]cale the input"):
+    with pytest.raises(IllDefinedCovarianceError, match=r"overflowed.*rows of extreme magnitude"):
         GaussianMixture(2, random_state=0, init_params="random").fit(X)
+    start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": [np.eye(2)] * 2}
+    with pytest.raises(LikelihoodError, match=r"log-likelihood became -inf.*extreme magnitude"):
+        GaussianMixture(2, **start).fit(X)
+
+
+def test_rows_without_a_density_are_named():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = GaussianMixture(2, random_state=0).fit(X)
+    X[[7, 9]] = 1e170
+    for method in (model.predict, model.predict_proba, model.score_samples, model.score):
+        with pytest.raises(LikelihoodError, match=r"2 rows are too far.*first is row 7"):
+            method(X)
+
+
+def test_a_far_component_does_not_round_the_others_away():
+    rng = np.random.default_rng(0)
+    near = np.vstack([rng.normal(0, 1, (5000, 2)), rng.normal(6, 1, (5000, 2))])
+    X = np.vstack([near, rng.normal(1e8, 1e3, (20, 2))]).astype(np.float32)
+    labels = np.repeat([0, 1, 2], [5000, 5000, 20])
+    model = GaussianMixture(3, init_params=np.eye(3)[labels]).fit(X)
+    theirs = model.to_sklearn()
+    assert np.mean(model.predict(X) == theirs.predict(X)) > 0.999
+    assert np.mean(model.predict(X) == labels) > 0.99
+    np.testing.assert_allclose(model.means_[:2], [[0, 0], [6, 6]], atol=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_from_far_off_keeps_its_digits(name):
+    X = np.random.default_rng(0).normal(size=(400, 2)) * [4.0, 2.0]
+    with pytest.warns(ConvergenceWarning):
+        model = GaussianMixture(
+            1, covariance_type=name, means_init=[[1e9, 1e9]], max_iter=1, reg_covar=0.0
+        ).fit(X)
+    exact = GaussianMixture(1, covariance_type=name, reg_covar=0.0).fit(X)
+    np.testing.assert_allclose(model.covariances_, exact.covariances_, rtol=1e-6, atol=1e-6)
+
+
+def test_float32_near_a_log_likelihood_of_zero_is_not_called_falling():
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        X = rng.normal(size=(50_000, 2))
+        X *= np.exp(-(1 + np.log(2 * np.pi)) / 2)  # a mean log-likelihood of about 0
+        model = GaussianMixture(1, random_state=seed).fit(X.astype(np.float32))
+        assert model.stop_reason_ == "tolerance"
+
+
+def test_absurd_weights_are_only_ratios(blobs):
+    for dtype in (np.float64, np.float32):
+        X = blobs[0][:500].astype(dtype)
+        plain = GaussianMixture(3, random_state=0).fit(X)
+        for size in (2.0**-1000, 2.0**900):
+            weighted = GaussianMixture(3, random_state=0).fit(X, sample_weight=np.full(500, size))
+            np.testing.assert_allclose(weighted.means_, plain.means_, rtol=1e-4)
+
+
+def test_precisions_alone_need_no_covariances():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    options = {"precisions_init": [np.eye(2)] * 2, "init_params": "random_from_data"}
+    model = GaussianMixture(2, reg_covar=0.0, random_state=0, **options).fit(X)
+    assert np.isfinite(model.score(X))
+
+
+def test_heavy_rows_lead_k_means_on_many_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60_000, 2)) * 3
+    weight = np.full(60_000, 1e-9)
+    for k, centre in enumerate(([50.0, 0.0], [0.0, 50.0], [-50.0, 0.0])):
+        X[5 * k : 5 * k + 5] = centre + rng.normal(size=(5, 2))
+        weight[5 * k : 5 * k + 5] = 1.0
+    for seed in range(3):
+        model = GaussianMixture(3, random_state=seed, reg_covar=1e-3).fit(X, sample_weight=weight)
+        np.testing.assert_allclose(model.weights_, 1 / 3, atol=1e-3)
+
+
+def test_a_failing_start_is_dropped_with_a_warning(monkeypatch, blobs):
+    calls = []
+
+    def sometimes_bad(X, K, random_state):
+        calls.append(1)
+        labels = blobs[1].copy()
+        if len(calls) == 2:
+            labels[labels == 1] = 0  # component 1 gets one row, and no variance
+            labels[0] = 1
+        return np.eye(4)[labels]
+
+    model = GaussianMixture(4, n_init=3, reg_covar=0.0, init_params=sometimes_bad)
+    with pytest.warns(ConvergenceWarning, match=r"1 of 3 starts failed.*ill-defined") as caught:
+        model.fit(blobs[0])
+    assert caught[0].filename == __file__
+    assert model.converged_
+
+
+def test_callbacks_must_be_functions(blobs):
+    with pytest.raises(TypeError, match="callbacks: 3 is not a function"):
+        GaussianMixture(2, callbacks=[3]).fit(blobs[0])
+
+
+def test_parameters_set_after_the_fit_do_not_change_the_model(blobs, tmp_path):
+    X = blobs[0][:, :2]
+    model = GaussianMixture(2, covariance_type="diag", random_state=0).fit(X)
+    score, bic = model.score(X), model.bic(X)
+    model.set_params(covariance_type="tied", n_components=5)
+    assert (model.score(X), model.bic(X)) == (score, bic)
+    model.save(tmp_path / "model.fastem")
+    again = fastem.load(tmp_path / "model.fastem")
+    assert again.score(X) == score
+    assert (again.n_components, again.covariance_type) == (2, "diag")
+    with pytest.raises(ValueError, match="warm_start=True continues"):
+        model.set_params(n_components=2, warm_start=True).fit(X)  # both are (2, 2) in shape
+
+
+def test_every_array_parameter_survives_a_file(blobs, tmp_path):
+    X, labels = blobs
+    model = GaussianMixture(
+        4, init_params=np.eye(4)[labels], warm_start=np.bool_(True), means_init=X[:4]
+    ).fit(X)
+    model.save(tmp_path / "model.fastem")
+    again = fastem.load(tmp_path / "model.fastem")
+    np.testing.assert_array_equal(again.init_params, np.eye(4)[labels])
+    np.testing.assert_array_equal(again.means_init, X[:4])
+    assert again.warm_start is True
+    assert (again.n_iter_, again.lower_bound_) == (model.n_iter_, model.lower_bound_)
 
 
 @pytest.mark.parametrize(

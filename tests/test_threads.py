@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ openmp = pytest.mark.skipif(not kernels.has_openmp(), reason="a build without Op
 @pytest.fixture
 def four_cpus(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(_threads, "cpu_count", lambda only_physical_cores=False: 4)
+    monkeypatch.setattr(_threads, "_cpus", lambda affinity: (4, 4))
 
 
 @openmp
@@ -34,18 +35,64 @@ def test_zero_is_refused():
 
 
 @openmp
-def test_threadpoolctl_limits_the_default():
+def test_threadpoolctl_limits_the_default(four_cpus):
+    with threadpool_limits(limits=3, user_api="openmp"):
+        assert effective_n_threads() == 3
     with threadpool_limits(limits=1, user_api="openmp"):
         assert effective_n_threads() == 1
-    assert effective_n_threads() == effective_n_threads(None)
 
 
 @openmp
 def test_omp_num_threads_sets_the_default():
-    code = "from fastem._threads import effective_n_threads; print(effective_n_threads())"
-    env = {**os.environ, "OMP_NUM_THREADS": "3"}
-    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert out.stdout.strip() == "3"
+    code = (
+        "from fastem import _threads; _threads._cpus = lambda affinity: (8, 4);"
+        "print(_threads.effective_n_threads())"
+    )
+    # beyond the CPUs there are, a thread may fail to start, and libgomp then ends the process
+    for asked, expected in (("3", "3"), ("6", "6"), ("20000", "8")):
+        env = {**os.environ, "OMP_NUM_THREADS": asked}
+        out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        assert out.stdout.strip() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+@openmp
+def test_the_affinity_mask_is_followed(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = os.sched_getaffinity(0)
+    effective_n_threads()
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert [effective_n_threads(n) for n in (None, -1, 64)] == [1, 1, 1]
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_predict_and_fit_from_several_threads():
+    rng = np.random.default_rng(0)
+    X, other = rng.normal(size=(20_000, 3)), rng.normal(size=(20_000, 5))
+    model = GaussianMixture(3, random_state=0, max_iter=50, tol=1e-2).fit(X)
+    expected = model.predict(X)
+    own = GaussianMixture(2, random_state=0, tol=1e-2).fit(other).means_.tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        predictions = [pool.submit(model.predict, X) for _ in range(8)]
+        fits = [
+            pool.submit(GaussianMixture(2, random_state=0, tol=1e-2).fit, other) for _ in range(4)
+        ]
+        assert all((p.result() == expected).all() for p in predictions)
+        assert {f.result().means_.tobytes() for f in fits} == {own}
+
+
+def test_a_model_is_whole_until_a_new_fit_replaces_it():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    seen = []
+    model = GaussianMixture(2, random_state=0).fit(X)
+    # in the middle of a fit to five columns, the old model still predicts on two
+    model.set_params(callbacks=[lambda *_: seen.append(model.predict(X))])
+    model.fit(rng.normal(size=(500, 5)))
+    assert len(seen) == model.n_iter_
+    assert model.n_features_in_ == 5
 
 
 def _fit_in_child(queue):

@@ -7,17 +7,16 @@ from functools import lru_cache
 
 from joblib import cpu_count
 
-from ._kernels import kernels
+from ._kernels import kernels, rows
 
 __all__ = ["effective_n_threads"]
 
 _forked_after_threads = False
-_threads_have_run = False
 
 
 def _after_fork_in_child() -> None:
     global _forked_after_threads
-    _forked_after_threads = _threads_have_run
+    _forked_after_threads = rows.threads_have_run
 
 
 if hasattr(os, "register_at_fork"):
@@ -26,10 +25,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-@lru_cache(maxsize=1)
-def _available_cpus() -> int:
-    """Physical cores within the affinity mask and the cgroup quota."""
-    return int(cpu_count(only_physical_cores=True))
+@lru_cache
+def _cpus(affinity: frozenset[int]) -> tuple[int, int]:
+    """CPUs, and physical cores, within the affinity mask and the cgroup quota.
+
+    Asked once for each affinity mask: reading the quota takes longer than a small fit.
+    """
+    return int(cpu_count()), int(cpu_count(only_physical_cores=True))
+
+
+def _affinity() -> frozenset[int]:
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def effective_n_threads(n_threads: int | None = None) -> int:
@@ -38,9 +44,9 @@ def effective_n_threads(n_threads: int | None = None) -> int:
     Parameters
     ----------
     n_threads : int or None, default=None
-        None: OMP_NUM_THREADS if set, else the physical cores within the CPU affinity mask and the
-        cgroup quota; a limit set by threadpoolctl is honoured. Positive: as many, at most all CPUs
-        in the affinity mask. Negative: counted from the top as in joblib, -1 is all CPUs.
+        None: OMP_NUM_THREADS if set, else the physical cores; a limit set by threadpoolctl is
+        honoured. Positive: as many. Negative: counted from the top as in joblib, -1 is all CPUs.
+        Never more than the CPUs within the affinity mask and the cgroup quota.
 
     Returns
     -------
@@ -52,7 +58,6 @@ def effective_n_threads(n_threads: int | None = None) -> int:
     ValueError
         If `n_threads` is 0.
     """
-    global _threads_have_run
     if n_threads == 0:
         raise ValueError(
             "n_threads=0 is not a number of threads: use None for all cores, a positive number, "
@@ -60,14 +65,9 @@ def effective_n_threads(n_threads: int | None = None) -> int:
         )
     if _forked_after_threads or not kernels.has_openmp():
         return 1
+    # libgomp ends the process when it cannot start a thread, so never ask for absurd numbers
+    cpus, cores = _cpus(_affinity())
     if n_threads is None:
-        chosen = kernels.max_threads()
-        if "OMP_NUM_THREADS" not in os.environ:
-            chosen = min(chosen, _available_cpus())
-    else:
-        # libgomp ends the process when it cannot start a thread, so never ask for absurd numbers
-        cpus = int(cpu_count())
-        chosen = min(n_threads, cpus) if n_threads > 0 else cpus + 1 + n_threads
-    chosen = max(1, chosen)
-    _threads_have_run |= chosen > 1
-    return chosen
+        asked = kernels.max_threads()
+        return max(1, min(asked, cpus if "OMP_NUM_THREADS" in os.environ else cores))
+    return max(1, min(n_threads, cpus) if n_threads > 0 else cpus + 1 + n_threads)

@@ -13,6 +13,8 @@ from .covariances import Covariance
 
 FloatArray = NDArray[Any]
 
+_LARGEST_EXPONENT = 60
+
 
 def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
     """Weights as float64 of shape (n_samples,); None for None.
@@ -24,12 +26,17 @@ def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
     """
     if sample_weight is None:
         return None
+    # float64 whatever X is: a view of one number, with as many rows, stands in for X
+    rows = np.broadcast_to(np.float64(0), (X.shape[0], 1))
     weight: FloatArray = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        sample_weight, rows, dtype=np.float64, ensure_non_negative=True
     )
     if not weight.any():
-        raise ValueError("sample_weight: all weights are 0, so no row is left to fit")
-    return weight
+        raise ValueError("sample_weight: all weights are 0, so no row is left")
+    # Only ratios matter. Weights of an absurd size would overflow or vanish in sums, the more so in
+    # float32; a power of 2 changes no digit.
+    exponent = int(np.frexp(weight.max())[1])
+    return weight if abs(exponent) <= _LARGEST_EXPONENT else np.ldexp(weight, -exponent)
 
 
 def _check_shape(parameter: FloatArray, shape: tuple[int, ...], name: str) -> None:

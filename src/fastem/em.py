@@ -15,12 +15,13 @@ The loop holds no state: it returns a frozen `EMResult`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from .exceptions import ConvergenceWarning, IllDefinedCovarianceError, LikelihoodError
+import numpy as np
+
+from .exceptions import IllDefinedCovarianceError, LikelihoodError
 
 __all__ = ["REASONS", "Callback", "Convergence", "EMResult", "run", "run_restarts"]
 
@@ -35,13 +36,6 @@ REASONS = {
 #: called after each iteration with its number (from 1), the log-likelihood and its change (NaN at
 #: the first); returning True stops the fit
 Callback = Callable[[int, float, float], Any]
-
-
-class HasLogLikelihood(Protocol):
-    """Statistics: whatever the model needs, and the log-likelihood."""
-
-    @property
-    def log_likelihood(self) -> float: ...
 
 
 M = TypeVar("M")
@@ -61,7 +55,8 @@ class Convergence:
         Factor from the log-likelihood to what `tol` refers to: 1 / (sum of weights) makes it the
         mean per sample.
     rounding : float, default=1e-10
-        Relative fall of the log-likelihood that is put down to rounding.
+        Fall of the log-likelihood that is put down to rounding, relative to its size or to
+        1 / `scale`, whichever is larger.
     """
 
     tol: float = 1e-3
@@ -71,7 +66,9 @@ class Convergence:
 
     def fell(self, log_likelihood: float, previous: float, allowed: float) -> bool:
         """Whether the log-likelihood fell by more than rounding and a penalty explain."""
-        return previous - log_likelihood > allowed + self.rounding * max(1.0, abs(previous))
+        # 1 / scale keeps the allowance from vanishing where the terms of the sum cancel
+        size = max(1.0 / self.scale, abs(previous))
+        return previous - log_likelihood > allowed + self.rounding * size
 
     def reason(self, iteration: int, change: float) -> str | None:
         """Why to stop after this iteration; None to go on."""
@@ -169,7 +166,7 @@ def run(
         # every callback hears of every iteration, also of the last
         asked = [callback(iteration, log_likelihood, change) for callback in callbacks]
         stop = convergence.reason(iteration, change)
-        if stop is None and any(answer is True for answer in asked):
+        if stop is None and any(isinstance(a, bool | np.bool_) and a for a in asked):
             stop = "interrupted"
         if stop is not None:
             reason = stop
@@ -199,8 +196,8 @@ def run_restarts(
 ) -> EMResult[Any]:
     """The best of several runs, by the last log-likelihood.
 
-    A restart that fails numerically is dropped with a warning and does not spoil the others; if
-    all fail, the first error is raised.
+    A restart that fails numerically is dropped and does not spoil the others: `EMResult.dropped`
+    tells what went wrong. If all fail, the first error is raised.
 
     Parameters
     ----------
@@ -232,11 +229,4 @@ def run_restarts(
             best = result
     if best is None:
         raise errors[0] if errors else ValueError("no start was given")
-    if errors:
-        warnings.warn(
-            f"{len(errors)} restart(s) failed and were dropped, the best of the others is kept. "
-            f"The first failure: {errors[0]}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
     return EMResult(best.model, best.log_likelihoods, best.reason, tuple(map(str, errors)))

@@ -1,14 +1,15 @@
 """Where EM begins: labels or responsibilities for the first M-step.
 
-Each method is a function `(X, n_components, random_state, sample_weight) -> blocks`. Blocks are an
-iterable, that can be iterated over again, of (rows, labels, responsibilities): a slice of the rows
-with either their labels (-1: no component) or their responsibilities. Random numbers are drawn in
-scikit-learn's order, so that the same `random_state` begins at the same place.
+Each method is a function `(Start) -> blocks`. Blocks are an iterable, that can be iterated over
+again, of (rows, labels, responsibilities): a slice of the rows with either their labels (-1: no
+component) or their responsibilities. Random numbers are drawn in scikit-learn's order, so that the
+same `random_state` begins at the same place, except for k-means on many rows, which takes a sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,11 +22,10 @@ from .covariances.spherical import Spherical
 from .families import GaussianMixtureModel
 from .families.multivariate_normal import Known
 
-__all__ = ["INITIALIZATIONS", "METHODS", "given", "initial_blocks"]
+__all__ = ["INITIALIZATIONS", "METHODS", "Start", "given"]
 
 FloatArray = NDArray[Any]
 Blocks = Iterable[Known]
-Initialization = Callable[[FloatArray, int, np.random.RandomState, FloatArray | None, int], Blocks]
 
 # k-means on all rows would take longer than the EM that follows. Centres from a sample of this
 # many rows (or 300 a component) are as good a start; up to here all rows are used.
@@ -34,6 +34,17 @@ _SAMPLE_ROWS_PER_COMPONENT = 300
 _SAMPLE_RESTARTS = 3
 
 _BLOCK_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a method of initialisation is given."""
+
+    X: FloatArray
+    n_components: int
+    random_state: np.random.RandomState
+    sample_weight: FloatArray | None = None
+    n_threads: int = 1
 
 
 @lru_cache(maxsize=1)
@@ -55,25 +66,22 @@ def _labels_only_at(rows: NDArray[Any], n_rows: int) -> Blocks:
     return [(slice(None), labels, None)]
 
 
-def kmeans(
-    X: FloatArray,
-    n_components: int,
-    random_state: np.random.RandomState,
-    sample_weight: FloatArray | None,
-    n_threads: int,
-) -> Blocks:
+def kmeans(start: Start) -> Blocks:
     """k-means; on a sample of the rows when there are many, and then all rows to the centres."""
-    n_rows = X.shape[0]
-    size = max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * n_components)
+    X, K, random_state = start.X, start.n_components, start.random_state
+    n_rows, weight = X.shape[0], start.sample_weight
+    size = max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * K)
     if n_rows <= size:
-        k_means = KMeans(n_components, n_init=1, random_state=random_state)
-        labels = _fit_k_means(k_means, X, sample_weight).labels_
+        k_means = KMeans(K, n_init=1, random_state=random_state)
+        labels = _fit_k_means(k_means, X, weight).labels_
         return [(slice(None), labels.astype(np.intc, copy=False), None)]
-    chosen = np.sort(random_state.choice(n_rows, size=size, replace=False))
-    weight = None if sample_weight is None else sample_weight[chosen]
-    k_means = KMeans(n_components, n_init=_SAMPLE_RESTARTS, random_state=random_state)
-    centres = _fit_k_means(k_means, X[chosen], weight).cluster_centers_
-    return [(slice(None), _nearest(X, centres, n_threads), None)]
+    if weight is None:
+        chosen = np.sort(random_state.choice(n_rows, size=size, replace=False))
+    else:  # a heavy row stands in the sample as often as its weight says
+        chosen = np.sort(random_state.choice(n_rows, size=size, p=weight / weight.sum()))
+    k_means = KMeans(K, n_init=_SAMPLE_RESTARTS, random_state=random_state)
+    centres = _fit_k_means(k_means, X[chosen], None).cluster_centers_
+    return [(slice(None), _nearest(X, centres, start.n_threads), None)]
 
 
 def _nearest(X: FloatArray, centres: FloatArray, n_threads: int) -> FloatArray:
@@ -84,31 +92,22 @@ def _nearest(X: FloatArray, centres: FloatArray, n_threads: int) -> FloatArray:
     return model.score(X, n_threads, labels=True)[2].astype(np.intc)
 
 
-def kmeans_plus_plus(
-    X: FloatArray,
-    n_components: int,
-    random_state: np.random.RandomState,
-    sample_weight: FloatArray | None,
-    n_threads: int,
-) -> Blocks:
+def kmeans_plus_plus(start: Start) -> Blocks:
     """Rows drawn far from each other, one a component."""
     _, rows = kmeans_plusplus(
-        X, n_components, random_state=random_state, sample_weight=sample_weight
+        start.X,
+        start.n_components,
+        random_state=start.random_state,
+        sample_weight=start.sample_weight,
     )
-    return _labels_only_at(rows, X.shape[0])
+    return _labels_only_at(rows, start.X.shape[0])
 
 
-def random_from_data(
-    X: FloatArray,
-    n_components: int,
-    random_state: np.random.RandomState,
-    sample_weight: FloatArray | None,
-    n_threads: int,
-) -> Blocks:
-    """Rows drawn at random, one a component."""
-    probabilities = None if sample_weight is None else sample_weight / sample_weight.sum()
-    rows = random_state.choice(X.shape[0], size=n_components, replace=False, p=probabilities)
-    return _labels_only_at(rows, X.shape[0])
+def random_from_data(start: Start) -> Blocks:
+    """Rows drawn at random, one a component; every row with a weight is as likely."""
+    n_rows = start.X.shape[0]
+    rows = start.random_state.choice(n_rows, size=start.n_components, replace=False)
+    return _labels_only_at(rows, n_rows)
 
 
 class _RandomBlocks:
@@ -130,18 +129,12 @@ class _RandomBlocks:
             yield rows, None, r
 
 
-def random(
-    X: FloatArray,
-    n_components: int,
-    random_state: np.random.RandomState,
-    sample_weight: FloatArray | None,
-    n_threads: int,
-) -> Blocks:
+def random(start: Start) -> Blocks:
     """Random responsibilities: every component begins near the mean of all rows."""
-    return _RandomBlocks(X, n_components, random_state)
+    return _RandomBlocks(start.X, start.n_components, start.random_state)
 
 
-INITIALIZATIONS: dict[str, Initialization] = {
+INITIALIZATIONS: dict[str, Callable[[Start], Blocks]] = {
     "kmeans": kmeans,
     "k-means++": kmeans_plus_plus,
     "random": random,
@@ -151,16 +144,21 @@ INITIALIZATIONS: dict[str, Initialization] = {
 METHODS = tuple(INITIALIZATIONS)
 
 
-def given(responsibilities: Any, X: FloatArray, n_components: int) -> Blocks:
-    """Responsibilities that the user gave.
+def given(responsibilities: Any, n_rows: int, n_components: int) -> FloatArray:
+    """Responsibilities that the user gave, as an array.
 
     Raises
     ------
     ValueError
         If their shape is not (n_samples, n_components), or a row is negative or does not sum to 1.
     """
-    r = np.ascontiguousarray(responsibilities, dtype=X.dtype)
-    expected = (X.shape[0], n_components)
+    try:
+        r = np.asarray(responsibilities, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"init_params: the responsibilities are not a table of numbers ({error})"
+        ) from error
+    expected = (n_rows, n_components)
     if r.shape != expected:
         raise ValueError(
             f"init_params as an array holds one responsibility a row and component: its shape "
@@ -173,37 +171,4 @@ def given(responsibilities: Any, X: FloatArray, n_components: int) -> Blocks:
             f"{np.count_nonzero(wrong)} rows are not, the first is row {int(np.argmax(wrong))}. "
             "Divide each row by its sum"
         )
-    return [(slice(None), None, r)]
-
-
-def initial_blocks(
-    method: Any,
-    X: FloatArray,
-    n_components: int,
-    random_state: np.random.RandomState,
-    sample_weight: FloatArray | None = None,
-    n_threads: int = 1,
-) -> Blocks:
-    """Labels or responsibilities for the first M-step.
-
-    Parameters
-    ----------
-    method : str, callable or array of shape (n_samples, n_components)
-        A name of `METHODS`; a function `(X, n_components, random_state) -> responsibilities`; or
-        the responsibilities themselves.
-    X : array of shape (n_samples, n_features)
-    n_components : int
-    random_state : RandomState
-    sample_weight : array of shape (n_samples,), optional
-    n_threads : int
-
-    Returns
-    -------
-    iterable of (rows, labels, responsibilities)
-    """
-    if isinstance(method, str):
-        function = INITIALIZATIONS[method]
-        return function(X, n_components, random_state, sample_weight, n_threads)
-    if callable(method):
-        method = method(X, n_components, random_state)
-    return given(method, X, n_components)
+    return r

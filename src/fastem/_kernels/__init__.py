@@ -8,7 +8,7 @@ import importlib
 import os
 from types import ModuleType
 
-__all__ = ["DIAG", "FULL", "ISAS", "SPHERICAL", "TIED", "cpu_isa", "fma_peak", "kernels"]
+__all__ = ["ISAS", "STRUCTURES", "cpu_isa", "fma_peak", "kernels"]
 
 ISAS = ("baseline", "avx2", "avx512")  # from the lowest to the highest
 
@@ -39,7 +39,8 @@ def _choose() -> tuple[str, ModuleType]:
 
 
 _ISA, kernels = _choose()
-FULL, TIED, DIAG, SPHERICAL = kernels.FULL, kernels.TIED, kernels.DIAG, kernels.SPHERICAL
+#: C++ name of a covariance structure -> the code that the kernels take
+STRUCTURES: dict[str, int] = kernels.STRUCTURES
 
 
 def cpu_isa() -> str:

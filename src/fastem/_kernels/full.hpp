@@ -31,8 +31,8 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
 
 template <class T> struct Full : Unshared<T> {
     using V = vec<T>;
-    // Parameters of a component: mean (D), start = -U mu (padded), U in blocks.
-    static index parameter_size(index D) { return D + block * blocks(D) + triangle_size(D); }
+    // Parameters of a component: start = -U mu (padded), U in blocks.
+    static index parameter_size(index D) { return block * blocks(D) + triangle_size(D); }
     // Statistics of a component: S0, S1 (padded), S2 in 4 x 4 blocks of the lower triangle.
     static index statistics_size(index D) {
         const index B = blocks(D);
@@ -44,14 +44,13 @@ template <class T> struct Full : Unshared<T> {
 
     static void pack_component(const double* mean, const double* precision_cholesky, index D,
                                T* out) {
-        for (index j = 0; j < D; ++j) out[j] = static_cast<T>(mean[j]);
-        triangle_times(precision_cholesky, mean, D, T(-1), out + D);
-        pack_triangle(precision_cholesky, D, out + D + block * blocks(D));
+        triangle_times(precision_cholesky, mean, D, T(-1), out);
+        pack_triangle(precision_cholesky, D, out + block * blocks(D));
     }
 
     static void log_density(const T* points, const T* parameters, T constant, index D, index n,
                             T* log_p) {
-        const T* start = parameters + D;
+        const T* start = parameters;
         const T* U = start + block * blocks(D);
         const bool small = with_small_dimension(D, [&](auto d) {
             log_density_unrolled<d()>(points, start, U, constant, n, log_p);

@@ -15,24 +15,21 @@ from cython.parallel cimport prange, threadid
 
 
 cdef extern from "structures.hpp" namespace "fastem" nogil:
-    int STRUCTURE_FULL "fastem::FULL"
-    int STRUCTURE_TIED "fastem::TIED"
-    int STRUCTURE_DIAG "fastem::DIAG"
-    int STRUCTURE_SPHERICAL "fastem::SPHERICAL"
+    int n_structures "fastem::n_structures"
+    const char* structure_name(int)
 
     Py_ssize_t statistics_size_ "fastem::statistics_size"(int, Py_ssize_t)
     Py_ssize_t second_size_ "fastem::second_size"(int, Py_ssize_t)
     Py_ssize_t scratch_size_ "fastem::scratch_size"(int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
     Py_ssize_t precisions_size "fastem::precisions_size"(int, Py_ssize_t, Py_ssize_t)
-    void add_column_sums[T](
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
-        double*)
+    void column_range[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*)
     void load_tile[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
         Py_ssize_t, T*)
     void pack_parameters_ "fastem::pack_parameters"[T](
-        int, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*)
+        int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*)
     void accumulate_slot[T](
         int, const T*, const T*, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t,
         Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -58,10 +55,8 @@ cdef extern from "platform.hpp" namespace "fastem" nogil:
     double fma_rate[T](double, T)
 
 
-FULL = STRUCTURE_FULL
-TIED = STRUCTURE_TIED
-DIAG = STRUCTURE_DIAG
-SPHERICAL = STRUCTURE_SPHERICAL
+# name of a structure's C++ template -> the code that the functions below take
+STRUCTURES = {structure_name(code).decode(): code for code in range(n_structures)}
 
 
 def max_threads():
@@ -111,24 +106,20 @@ cdef inline Py_ssize_t _slot_begin(
     return slot * (n // n_slots) + min(slot, n % n_slots)
 
 
-def column_sums(
-    const floating[:, :] X,             # IN  (n_rows, n_features)
-    const double[::1] sample_weight,    # IN  (n_rows,) or empty
-    double[:, ::1] slots,               # OUT (n_slots, n_features), the sums in row 0
-    int n_threads,                      # IN
+def column_ranges(
+    const floating[:, :] X,     # IN  (n_rows, n_features)
+    double[:, :, ::1] out,      # OUT (n_slots, 2, n_features): minima and maxima of runs of rows
+    int n_threads,              # IN
 ):
-    """Weighted sums of the columns, the same for any number of threads."""
-    cdef Py_ssize_t n_slots = slots.shape[0], n_rows = X.shape[0], n_features = X.shape[1]
+    """The range of each column, for each of n_slots runs of rows."""
+    cdef Py_ssize_t n_slots = out.shape[0], n_rows = X.shape[0], n_features = X.shape[1]
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
-    cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
     cdef Py_ssize_t s
-    slots[:, :] = 0
     for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
-        add_column_sums(
-            &X[0, 0], row_stride, column_stride, n_features, weights,
-            _slot_begin(s, n_slots, n_rows), _slot_begin(s + 1, n_slots, n_rows), &slots[s, 0])
-    merge_slots(&slots[0, 0], n_slots, n_features, 0, n_features)
+        column_range(
+            &X[0, 0], row_stride, column_stride, n_features, _slot_begin(s, n_slots, n_rows),
+            _slot_begin(s + 1, n_slots, n_rows), &out[s, 0, 0], &out[s, 1, 0])
 
 
 def pack_tiles(
@@ -152,6 +143,7 @@ def pack_parameters(
     int structure,                              # IN
     const double[::1] constants,                # IN  (K,)
     const double[:, ::1] means,                 # IN  (K, D), less the shift
+    const double[:, ::1] about,                 # IN  (K, D): what the moments are about
     const double[::1] precisions_cholesky,      # IN  flat, shape by structure
     floating[::1] out,                          # OUT (parameters_size,), aligned
 ):
@@ -164,7 +156,8 @@ def pack_parameters(
             f"{constants.shape[0]} and {precisions_cholesky.shape[0]}: see "
             "Covariance.kernel_precisions")
     pack_parameters_(
-        structure, &constants[0], &means[0, 0], &precisions_cholesky[0], D, K, &out[0])
+        structure, &constants[0], &means[0, 0], &about[0, 0], &precisions_cholesky[0], D, K,
+        &out[0])
 
 
 def accumulate(

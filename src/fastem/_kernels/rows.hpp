@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "simd.hpp"
 
@@ -48,15 +49,19 @@ template <class T> struct Rows {
     }
 };
 
-// sums[j] += sum of w * X[i, j] over rows first <= i < last, in row order and in double.
+// low[j] and high[j]: the range of column j over rows first <= i < last.
 template <class T>
-void add_column_sums(const T* X, index row_stride, index column_stride, index n_features,
-                     const double* sample_weight, index first, index last, double* sums) {
+void column_range(const T* X, index row_stride, index column_stride, index n_features, index first,
+                  index last, double* low, double* high) {
+    std::fill(low, low + n_features, std::numeric_limits<double>::infinity());
+    std::fill(high, high + n_features, -std::numeric_limits<double>::infinity());
     for (index i = first; i < last; ++i) {
         const T* x = X + i * row_stride;
-        const double w = sample_weight ? sample_weight[i] : 1.0;
-        for (index j = 0; j < n_features; ++j)
-            sums[j] += w * static_cast<double>(x[j * column_stride]);
+        for (index j = 0; j < n_features; ++j) {
+            const double v = static_cast<double>(x[j * column_stride]);
+            low[j] = std::min(low[j], v);
+            high[j] = std::max(high[j], v);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 """Rows of data in the form that the kernels read, and the arrays they fill.
 
-Every array of a fit is allocated here, once: the packed rows, the arena with the scratch of each
-thread, the slots, and the statistics that are handed back.
+Every large array of a fit is allocated here, once: the packed rows, the arena with the scratch of
+each thread, and the slots. Kernels only fill.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import FULL
+from . import STRUCTURES
 from . import kernels as default_kernels
 
 FloatArray = NDArray[Any]
@@ -23,8 +23,8 @@ _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 _NO_DOUBLES: FloatArray = np.empty(0)
 _NO_LABELS: FloatArray = np.empty(0, dtype=np.intc)
 
-# Below this many pair-features (rows x components x features, roughly 50 microseconds of work)
-# starting threads costs more than they save.
+# Below this many products (rows x components x features) starting threads costs more than they
+# save: it is some 50 microseconds of work for a diagonal covariance, more for a full one.
 _SERIAL_WORK = 200_000
 _MAX_SLOTS = 128
 _MIN_SLOTS = 16
@@ -55,9 +55,16 @@ def n_slots(n_tiles: int, slot_doubles: int, data_bytes: int) -> int:
     return min(n_tiles, max(_MIN_SLOTS, min(_MAX_SLOTS, budget)))
 
 
+threads_have_run = False  # in this process, by a kernel
+
+
 def useful_threads(n_threads: int, n_rows: int, n_components: int, n_features: int) -> int:
     """The threads that are worth starting for this much work."""
-    return n_threads if n_rows * n_components * n_features > _SERIAL_WORK else 1
+    global threads_have_run
+    if n_threads == 1 or n_rows * n_components * n_features <= _SERIAL_WORK:
+        return 1
+    threads_have_run = True
+    return n_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +80,10 @@ class Rows:
     n_threads : int
         Threads for every pass over these rows.
     shift : array of shape (n_features,), optional
-        Subtracted from each row; by default the weighted mean. Parameters that are given to, and
-        statistics that come from the kernels are about it.
+        Subtracted from each row. By default the point of each column's range that is nearest to
+        0: no row moves away from 0, so nothing that the data resolve is rounded away, and a large
+        offset is gone. Parameters that are given to, and statistics that come from the kernels are
+        about it.
     pack : bool, default=True
         Keep a packed copy (of the size of X): each pass reads it faster. Without it each pass
         reads X itself.
@@ -94,7 +103,7 @@ class Rows:
         if not X.flags.aligned or any(s % X.itemsize for s in X.strides):
             object.__setattr__(self, "X", np.ascontiguousarray(X))
         if self.shift is None:
-            object.__setattr__(self, "shift", self._mean())
+            object.__setattr__(self, "shift", self._nearest_to_zero())
 
     @property
     def n_rows(self) -> int:
@@ -143,16 +152,14 @@ class Rows:
             "precisions_cholesky": np.zeros(D * D),
         }
         everyone = np.zeros(self.n_rows, dtype=np.intc)
-        _, _, second, _ = Workspace(self, FULL, 1).accumulate(one, labels=everyone)
+        _, _, second, _ = Workspace(self, STRUCTURES["Full"], 1).accumulate(one, labels=everyone)
         return second.reshape(D, D)
 
-    def _mean(self) -> FloatArray:
+    def _nearest_to_zero(self) -> FloatArray:
         threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
-        slots = np.empty((n_slots(self.n_rows, self.n_features, self.X.nbytes), self.n_features))
-        self.kernels.column_sums(self.X, self.weights, slots, threads)
-        mean = slots[0] / self.total_weight
-        # The shift may be any value near the data; one that overflowed would spoil every row.
-        return np.where(np.isfinite(mean), mean, 0.0)
+        slots = np.empty((min(self.n_rows, 4 * threads), 2, self.n_features))
+        self.kernels.column_ranges(self.X, slots, threads)
+        return np.clip(0.0, slots[:, 0].min(axis=0), slots[:, 1].max(axis=0))
 
 
 class Workspace:
@@ -189,11 +196,12 @@ class Workspace:
         size = K * rows.kernels.statistics_size(self.structure, rows.n_features) + 1
         return np.empty((n_slots(rows.n_tiles, size, rows.X.nbytes), size))
 
-    def _pack(self, parameters: Mapping[str, FloatArray]) -> None:
+    def _pack(self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None) -> None:
         self.rows.kernels.pack_parameters(
             self.structure,
             parameters["constants"],
             parameters["means"],
+            parameters["means"] if about is None else about,
             np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(-1),
             self.parameters,
         )
@@ -203,8 +211,9 @@ class Workspace:
         parameters: Mapping[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
+        about: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-        """One pass over the rows: statistics about the means, and the log-likelihood.
+        """One pass over the rows: statistics, and the log-likelihood.
 
         Parameters
         ----------
@@ -213,13 +222,15 @@ class Workspace:
         labels : array of shape (n_rows,), intc, optional
         responsibilities : array of shape (n_rows, K), the dtype of X, C-contiguous, optional
             Known responsibilities instead of computed ones; the log-likelihood is then 0.
+        about : array of shape (K, D), optional
+            What the moments are about, by default the means.
 
         Returns
         -------
         counts (K,), first (K, D), second (K, second_size), log_likelihood
         """
         rows, K, D = self.rows, self.n_components, self.rows.n_features
-        self._pack(parameters)
+        self._pack(parameters, about)
         counts, first = np.empty(K), np.empty((K, D))
         second = np.empty((K, rows.kernels.second_size(self.structure, D)))
         log_likelihood = rows.kernels.accumulate(

@@ -9,15 +9,17 @@ namespace fastem {
 
 inline constexpr index align(index n) { return (n + 15) / 16 * 16; }  // whole cache lines
 
-// Packed parameters of a mixture: constants (K), shared, then each component's.
+// Packed parameters of a mixture: constants (K), shared, then for each component the point that its
+// moments are about (D) and its own. That point is the mean, except where a step from far off would
+// cancel and is summed again about the new mean.
 template <class T, template <class> class S> struct Parameters {
     const T *constants, *shared, *components;
-    index stride;
+    index n_features, stride;
 
     static index size(index D, index K) {
-        return align(K) + align(S<T>::shared_size(D)) + K * align(S<T>::parameter_size(D));
+        return align(K) + align(S<T>::shared_size(D)) + K * align(D + S<T>::parameter_size(D));
     }
-    static void pack(const double* constants, const double* means,
+    static void pack(const double* constants, const double* means, const double* about,
                      const double* precisions_cholesky, index D, index K, T* out) {
         for (index k = 0; k < K; ++k) out[k] = static_cast<T>(constants[k]);
         T* shared = out + align(K);
@@ -25,16 +27,20 @@ template <class T, template <class> class S> struct Parameters {
         T* components = shared + align(S<T>::shared_size(D));
         for (index k = 0; k < K; ++k) {
             // What is shared stands once, before any component's own, and has precision_size 0
+            T* component = components + k * align(D + S<T>::parameter_size(D));
+            for (index j = 0; j < D; ++j) component[j] = static_cast<T>(about[k * D + j]);
             S<T>::pack_component(means + k * D, precisions_cholesky + k * S<T>::precision_size(D),
-                                 D, components + k * align(S<T>::parameter_size(D)));
+                                 D, component + D);
         }
     }
     Parameters(const T* packed, index D, index K)
         : constants(packed),
           shared(packed + align(K)),
           components(shared + align(S<T>::shared_size(D))),
-          stride(align(S<T>::parameter_size(D))) {}
-    const T* component(index k) const { return components + k * stride; }
+          n_features(D),
+          stride(align(D + S<T>::parameter_size(D))) {}
+    const T* about(index k) const { return components + k * stride; }
+    const T* component(index k) const { return about(k) + n_features; }
 };
 
 // The scratch of one thread, carved from the arena that Python allocated.
@@ -88,9 +94,9 @@ inline void joint_log_density(const Parameters<T, S>& parameters, const T* tile,
 }
 
 template <class T> inline bool any_nonzero(const T* r, index n) {
-    vec<T> largest(T(0));
-    for (index i = 0; i < n; i += lanes<T>) largest = xsimd::max(largest, load(r + i));
-    return xsimd::any(largest > vec<T>(T(0)));
+    for (index i = 0; i < n; i += lanes<T>)
+        if (xsimd::any(load(r + i) != vec<T>(T(0)))) return true;  // a NaN is not 0 either
+    return false;
 }
 
 // Statistics and log-likelihood of tiles first..last-1, added to `statistics`:
@@ -116,8 +122,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
         for (index k = 0; k < K; ++k) {
             const T* rk = r + k * n;
             if (!any_nonzero(rk, n)) continue;
-            // a component's packed parameters begin with its mean
-            S<T>::moments(tile, parameters.component(k), rk, D, n, scratch.structure,
+            S<T>::moments(tile, parameters.about(k), rk, D, n, scratch.structure,
                           statistics + k * size);
         }
     }

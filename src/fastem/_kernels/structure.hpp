@@ -2,7 +2,8 @@
 // the lanes, with static members only, and one line in structures.hpp. For a tile of n points and
 // D features:
 //
-//   shared_size(D), parameter_size(D)    packed parameters: once, and for each component
+//   shared_size(D), parameter_size(D)    packed parameters: once, and for each component (the point
+//                                        that its moments are about is kept beside them)
 //   shared_precision_size(D), precision_size(D)
 //                                        doubles in the precisions_cholesky given, likewise
 //   statistics_size(D), second_size(D)   a component's statistics in a slot; its second moments
@@ -11,7 +12,7 @@
 //   pack_shared, pack_component          double parameters to packed ones
 //   prepare(tile, ...)                   once a tile, before log_density: the points it reads
 //   log_density(points, ...)             constant + log of the unnormalised density, n points
-//   moments(tile, mean, r, ...)          adds S0, S1, S2 about the mean to the statistics
+//   moments(tile, about, r, ...)         adds S0, S1, S2 about a point to the statistics
 //   unpack(statistics, ...)              statistics to counts, first and second moments
 #pragma once
 

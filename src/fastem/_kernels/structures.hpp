@@ -1,4 +1,5 @@
 // The registry of covariance structures, and the one place where a number becomes a template.
+// To add one: its header, and its name in the list.
 #pragma once
 
 #include "diag.hpp"
@@ -7,22 +8,35 @@
 #include "spherical.hpp"
 #include "tied.hpp"
 
+#define FASTEM_STRUCTURES(entry) entry(Full) entry(Tied) entry(Diag) entry(Spherical)
+
 namespace fastem {
 
-enum Structure : int { FULL, TIED, DIAG, SPHERICAL };
+#define FASTEM_CODE(name) name##_code,
+enum Code : int { FASTEM_STRUCTURES(FASTEM_CODE) n_structures };
+#undef FASTEM_CODE
 
-// Calls f with a tag that holds the structure's template; one line a structure.
+#define FASTEM_NAME(name) #name,
+inline const char* structure_name(int code) {
+    constexpr const char* names[] = {FASTEM_STRUCTURES(FASTEM_NAME)};
+    return names[code];
+}
+#undef FASTEM_NAME
+
 template <template <class> class S> struct Tag {
     template <class T> using type = S<T>;
 };
-template <class F> inline auto with_structure(int structure, F&& f) {
-    switch (structure) {
-        case TIED: return f(Tag<Tied>{});
-        case DIAG: return f(Tag<Diag>{});
-        case SPHERICAL: return f(Tag<Spherical>{});
+
+// Calls f with a tag that holds the structure's template. The codes come from structure_name, so
+// that no other number can arrive here.
+#define FASTEM_CASE(name) case name##_code: return f(Tag<name>{});
+template <class F> inline auto with_structure(int code, F&& f) {
+    switch (code) {
+        FASTEM_STRUCTURES(FASTEM_CASE)
         default: return f(Tag<Full>{});
     }
 }
+#undef FASTEM_CASE
 
 inline index statistics_size(int structure, index D) {
     return with_structure(structure, [&](auto tag) {
@@ -59,10 +73,11 @@ inline index precisions_size(int structure, index D, index K) {
 
 template <class T>
 void pack_parameters(int structure, const double* constants, const double* means,
-                     const double* precisions_cholesky, index D, index K, T* out) {
+                     const double* about, const double* precisions_cholesky, index D, index K,
+                     T* out) {
     with_structure(structure, [&](auto tag) {
-        Parameters<T, decltype(tag)::template type>::pack(constants, means, precisions_cholesky, D,
-                                                          K, out);
+        Parameters<T, decltype(tag)::template type>::pack(constants, means, about,
+                                                          precisions_cholesky, D, K, out);
     });
 }
 

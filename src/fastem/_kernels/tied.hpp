@@ -12,7 +12,7 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
     using V = vec<T>;
     // Shared: zeros to start the product from, then U in blocks.
     static index shared_size(index D) { return block * blocks(D) + triangle_size(D); }
-    static index parameter_size(index D) { return D + block * blocks(D); }  // mean, U mean
+    static index parameter_size(index D) { return block * blocks(D); }  // U mean
     static index shared_precision_size(index D) { return D * D; }
     static index precision_size(index) { return 0; }
     static index scratch_size(index D, index n) { return block * blocks(D) * n; }
@@ -24,8 +24,7 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
 
     static void pack_component(const double* mean, const double* precision_cholesky, index D,
                                T* out) {
-        for (index j = 0; j < D; ++j) out[j] = static_cast<T>(mean[j]);
-        triangle_times(precision_cholesky, mean, D, T(1), out + D);
+        triangle_times(precision_cholesky, mean, D, T(1), out);
     }
 
     // y = U x for the whole tile.
@@ -43,7 +42,7 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
 
     static void log_density(const T* points, const T* parameters, T constant, index D, index n,
                             T* log_p) {
-        squared_distance(points, parameters + D, T(-0.5), constant, D, n, log_p);
+        squared_distance(points, parameters, T(-0.5), constant, D, n, log_p);
     }
 };
 

@@ -57,13 +57,14 @@ class Covariance(ABC):
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
+        about: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-        """One pass over the data: counts (K,), first (K, D) and second moments about the means.
+        """One pass over the data: counts (K,), first (K, D) and second moments.
 
         See `Workspace.accumulate` for the parameters. The shape of the second moments is what
         `estimate` takes.
         """
-        return workspace.accumulate(parameters, labels, responsibilities)
+        return workspace.accumulate(parameters, labels, responsibilities, about)
 
     @abstractmethod
     def estimate(
@@ -81,6 +82,16 @@ class Covariance(ABC):
             Second moments, from `accumulate`.
         reg_covar : float
             Added to the variances.
+        """
+
+    @abstractmethod
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What the way of the means contributes to the second moments, and the whole.
+
+        Two arrays of one shape: sums of n offset^2, and the diagonal of `second`. Where they are
+        nearly equal, `estimate` would take one large number from another.
         """
 
     # --- factors ------------------------------------------------------------------------------
@@ -145,7 +156,10 @@ class AxisAligned(Covariance):
     def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
         good = (covariances > 0) & np.isfinite(covariances)
         if not good.all():
-            raise ill_defined(int(np.argwhere(~good)[0, 0]), len(covariances))
+            first = tuple(np.argwhere(~good)[0])
+            # whether the first axis is the components, or the features of a shared variance
+            component = int(first[0]) if self.shape(2, 3)[0] == 2 else None
+            raise ill_defined(component, len(covariances), covariances[first])
         result: FloatArray = 1.0 / np.sqrt(covariances)
         return result
 
@@ -154,7 +168,10 @@ class AxisAligned(Covariance):
 
     def factor_precisions(self, precisions: FloatArray) -> FloatArray:
         if np.any(precisions <= 0):
-            raise ValueError(f"'{self.name} precision' should be positive")
+            raise ValueError(
+                f"'{self.name} precision' should be positive, but precisions_init holds "
+                f"{precisions.min()}"
+            )
         return np.sqrt(precisions)
 
     def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
@@ -168,22 +185,32 @@ class AxisAligned(Covariance):
         random_state: np.random.RandomState,
         means: FloatArray,
     ) -> FloatArray:
-        noise = random_state.standard_normal(size=(n_samples, means.shape[1]))
-        return means[component] + noise * np.sqrt(covariances[component])
+        n_components, n_features = means.shape
+        matrix = self.matrices(covariances, n_components, n_features)[component]
+        noise = random_state.standard_normal(size=(n_samples, n_features))
+        return means[component] + noise * np.sqrt(np.diagonal(matrix))
 
 
-def ill_defined(component: int | None, n_components: int) -> IllDefinedCovarianceError:
-    """The error for a covariance that is not positive definite; None where all share it."""
+def ill_defined(
+    component: int | None, n_components: int, covariance: FloatArray
+) -> IllDefinedCovarianceError:
+    """The error for a covariance that is not positive definite; component None: all share it."""
     which = (
         "the shared covariance"
         if component is None
         else f"component {component} of {n_components}, counted from 0,"
     )
+    opening = "Fitting the mixture model failed because some components have ill-defined empirical "
+    if not np.isfinite(covariance).all():
+        return IllDefinedCovarianceError(
+            f"{opening}covariance ({which} overflowed: the squares of the data are too large for "
+            "floating-point numbers). Scale the input data, or remove rows of extreme magnitude.",
+            component,
+        )
     return IllDefinedCovarianceError(
-        "Fitting the mixture model failed because some components have ill-defined empirical "
-        f"covariance ({which} is not positive definite: its points are too few, identical, or lie "
-        "on a line or plane). Try to decrease the number of components, increase reg_covar, or "
-        "scale the input data.",
+        f"{opening}covariance ({which} is not positive definite: its points are too few, "
+        "identical, or lie on a line or plane). Try to decrease the number of components, increase "
+        "reg_covar, or scale the input data.",
         component,
     )
 

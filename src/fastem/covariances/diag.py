@@ -10,7 +10,7 @@ from .base import AxisAligned, FloatArray
 
 class Diag(AxisAligned):
     name = "diag"
-    kernel = _kernels.DIAG
+    kernel = _kernels.STRUCTURES["Diag"]
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)
@@ -24,6 +24,11 @@ class Diag(AxisAligned):
         variances: FloatArray = second / counts[:, None] - np.square(offsets)
         # rounding can take a collapsed variance just below 0
         return np.maximum(variances, 0.0) + reg_covar
+
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        return counts[:, None] * np.square(offsets), second
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return np.log(precisions_cholesky).sum(axis=1)

@@ -16,7 +16,7 @@ from .base import (
 
 class Full(Covariance):
     name = "full"
-    kernel = _kernels.FULL
+    kernel = _kernels.STRUCTURES["Full"]
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
@@ -34,10 +34,16 @@ class Full(Covariance):
         covariances.reshape(K, D * D)[:, :: D + 1] += reg_covar
         return covariances
 
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        K, D = offsets.shape
+        return counts[:, None] * np.square(offsets), second.reshape(K, D * D)[:, :: D + 1]
+
     def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
         factors, at_fault = factor_covariance_matrices(covariances, n_threads)
         if at_fault >= 0:
-            raise ill_defined(at_fault, len(covariances))
+            raise ill_defined(at_fault, len(covariances), covariances[at_fault])
         return factors
 
     def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from .base import AxisAligned, FloatArray
 
 class Spherical(AxisAligned):
     name = "spherical"
-    kernel = _kernels.SPHERICAL
+    kernel = _kernels.STRUCTURES["Spherical"]
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)
@@ -25,6 +25,11 @@ class Spherical(AxisAligned):
         # the mean over the features of what a diagonal covariance would be
         variances: FloatArray = second.reshape(-1) / counts - np.square(offsets).sum(axis=1)
         return np.maximum(variances / n_features, 0.0) + reg_covar
+
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        return counts * np.square(offsets).sum(axis=1), second.reshape(-1)
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return n_features * np.log(precisions_cholesky)

@@ -16,12 +16,13 @@ from .base import (
 
 # Within / total variance below which the pooled matrix is summed from differences to the means:
 # taking the scatter between the means away from the total would lose more than ten digits of it.
-_CANCELLATION = 1e-6
+# (float32: one that would leave fewer than five.)
+_CANCELLATION = {"float64": 1e-6, "float32": 1e-2}
 
 
 class Tied(Covariance):
     name = "tied"
-    kernel = _kernels.TIED
+    kernel = _kernels.STRUCTURES["Tied"]
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_features, n_features)
@@ -35,6 +36,7 @@ class Tied(Covariance):
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
+        about: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
         """The second moments, pooled over the components, are those of the whole data less what
         lies between the means:
@@ -45,13 +47,14 @@ class Tied(Covariance):
         """
         if labels is not None or responsibilities is not None:
             # known responsibilities need not sum to the weights, so nothing can be taken away
-            return self._pooled(workspace, parameters, labels, responsibilities)
-        counts, first, _, log_likelihood = workspace.accumulate(parameters)
-        means, total = parameters["means"], workspace.rows.scatter
+            return self._pooled(workspace, parameters, labels, responsibilities, about)
+        counts, first, _, log_likelihood = workspace.accumulate(parameters, about=about)
+        means, total = parameters["means"] if about is None else about, workspace.rows.scatter
         cross = means.T @ first
         second = total - (means.T * counts) @ means - cross - cross.T
-        if np.any(np.diagonal(second) < _CANCELLATION * np.diagonal(total)):
-            return self._pooled(workspace, parameters)
+        smallest = _CANCELLATION[workspace.rows.X.dtype.name] * np.diagonal(total)
+        if np.any(np.diagonal(second) < smallest):
+            return self._pooled(workspace, parameters, about=about)
         return counts, first, second, log_likelihood
 
     def _pooled(
@@ -60,12 +63,14 @@ class Tied(Covariance):
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
+        about: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
         """Every component's own moments, summed: K times the work, and no cancellation."""
         K, D = parameters["means"].shape
         each = np.broadcast_to(parameters["precisions_cholesky"], (K, D, D))
-        counts, first, second, log_likelihood = workspace.beside(_kernels.FULL).accumulate(
-            {**parameters, "precisions_cholesky": each}, labels, responsibilities
+        full = workspace.beside(_kernels.STRUCTURES["Full"])
+        counts, first, second, log_likelihood = full.accumulate(
+            {**parameters, "precisions_cholesky": each}, labels, responsibilities, about
         )
         return counts, first, second.sum(axis=0).reshape(D, D), log_likelihood
 
@@ -76,10 +81,15 @@ class Tied(Covariance):
         covariance.flat[:: covariance.shape[0] + 1] += reg_covar
         return covariance
 
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        return counts @ np.square(offsets), np.diagonal(second)
+
     def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
         factors, at_fault = factor_covariance_matrices(covariances[None], n_threads)
         if at_fault >= 0:
-            raise ill_defined(None, 1)
+            raise ill_defined(None, 1, covariances)
         return factors[0]
 
     def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:

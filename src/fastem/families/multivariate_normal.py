@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .statistics import FloatArray, Statistics, merge
 Known = tuple[slice, FloatArray | None, FloatArray | None]
 
 _EPS = float(np.finfo(np.float64).eps)
+_CANCELLATION = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,13 @@ class GaussianMixtureModel:
             If the log-likelihood is not finite.
         """
         statistics = _statistics(self.means, data, self.structure.accumulate(data, self.parameters))
+        if self._cancels(statistics):
+            # The means go so far that taking their way from the moments would leave few digits:
+            # once more, with the same responsibilities, about where they go.
+            _, offsets = _counts_and_offsets(statistics)
+            about = self.means + offsets
+            moments = self.structure.accumulate(data, self.parameters, about=about)
+            statistics = _statistics(about, data, moments)
         if not math.isfinite(statistics.log_likelihood):
             raise LikelihoodError(
                 f"the log-likelihood became {statistics.log_likelihood}: the data are too far "
@@ -97,10 +106,7 @@ class GaussianMixtureModel:
         IllDefinedCovarianceError
             If a covariance is not positive definite.
         """
-        # 10 eps of a row's weight keeps a component without points from dividing by 0
-        row_weight = statistics.total_weight / statistics.n_rows
-        counts = statistics.counts + 10 * _EPS * row_weight
-        offsets = statistics.first / counts[:, None]
+        counts, offsets = _counts_and_offsets(statistics)
         # what overflows is infinite or NaN, and refused by the factorisation
         with np.errstate(over="ignore", invalid="ignore"):
             covariances = self.structure.estimate(
@@ -113,6 +119,15 @@ class GaussianMixtureModel:
             covariances=covariances,
             precisions_cholesky=self.structure.precisions_cholesky(covariances, self.n_threads),
         )
+
+    def _cancels(self, statistics: Statistics) -> bool:
+        """Whether the second moments consist of the way of the means, to six digits or more."""
+        counts, offsets = _counts_and_offsets(statistics)
+        with np.errstate(over="ignore", invalid="ignore"):
+            way, whole = self.structure.shares(counts, offsets, statistics.second)
+            # a step within the rounding of a mean cannot be made smaller
+            moves = np.abs(offsets) > 1e-8 * np.abs(statistics.about + offsets)
+            return bool(np.any(whole - way < _CANCELLATION * whole) and np.any(moves))
 
     def penalty(self, statistics: Statistics) -> float:
         """What the ridge adds to the function that `maximise` maximises.
@@ -135,12 +150,29 @@ class GaussianMixtureModel:
         n_threads : int
         **wanted : bool
             log_likelihood, responsibilities, labels: see `Workspace.score`.
+
+        Raises
+        ------
+        LikelihoodError
+            If the density of a row is 0 or NaN for every component.
         """
-        # any point among the means is a good origin: differences to them lose the fewest digits
-        shift = self.means.mean(axis=0)
+        # the mean nearest to 0: a component far off must not round away where the others are
+        shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
         rows = Rows(X, None, n_threads, shift, pack=False)
         workspace = Workspace(rows, self.structure.kernel, len(self.means))
-        return workspace.score(self.moved(-shift).parameters, **wanted)
+        if wanted.get("responsibilities"):
+            wanted["log_likelihood"] = True  # tells which rows have none
+        log_likelihood, responsibilities, labels = workspace.score(
+            self.moved(-shift).parameters, **wanted
+        )
+        bad = ~np.isfinite(log_likelihood) if len(log_likelihood) else labels < 0
+        if bad.any():
+            raise LikelihoodError(
+                f"{np.count_nonzero(bad)} rows are too far from every component for their density "
+                f"to be told from 0 in {X.dtype}, the first is row {int(np.argmax(bad))}. Remove "
+                "them, scale the data, or use float64"
+            )
+        return log_likelihood, responsibilities, labels
 
     @classmethod
     def from_known(
@@ -151,6 +183,7 @@ class GaussianMixtureModel:
         *,
         reg_covar: float,
         n_threads: int = 1,
+        given: Mapping[str, Any] | None = None,
     ) -> GaussianMixtureModel:
         """Maximum likelihood where labels or responsibilities are known: one M-step.
 
@@ -163,7 +196,10 @@ class GaussianMixtureModel:
             Blocks of rows; iterated over twice, so that the second moments are about the means.
         reg_covar, n_threads
             As for the class.
+        given : mapping, optional
+            Fields of the class that are taken as they are instead.
         """
+        given = dict(given or {})
         K, D = data.n_components, data.rows.n_features
         blank = cls(
             structure,
@@ -176,12 +212,28 @@ class GaussianMixtureModel:
         )
 
         def total(about: FloatArray) -> Statistics:
-            given = replace(blank, means=about)
-            return reduce(merge, (_known_statistics(given, data, *block) for block in known))
+            model = replace(blank, means=about)
+            return reduce(merge, (_known_statistics(model, data, *block) for block in known))
 
         rough = total(blank.means)
         counts = np.where(rough.counts > 0, rough.counts, 1.0)
-        return blank.maximise(total(rough.first / counts[:, None]))
+        statistics = total(rough.first / counts[:, None])
+        if "precisions_cholesky" in given:
+            # covariances that would be thrown away must not be refused either
+            counts, offsets = _counts_and_offsets(statistics)
+            located = {"weights": counts / counts.sum(), "means": statistics.about + offsets}
+            return replace(blank, **{**located, **given})
+        return replace(blank.maximise(statistics), **given)
+
+
+def _counts_and_offsets(statistics: Statistics) -> tuple[FloatArray, FloatArray]:
+    """Weights of the components, and where their means are from what the moments are about.
+
+    10 eps of a row's weight keep a component without points from dividing by 0.
+    """
+    row_weight = statistics.total_weight / statistics.n_rows
+    counts: FloatArray = statistics.counts + 10 * _EPS * row_weight
+    return counts, statistics.first / counts[:, None]
 
 
 def _statistics(

@@ -35,6 +35,8 @@ def from_sklearn(cls: type[E], model: Any) -> E:
         )
     new: Any = _copy_fit(model, cls(**model.get_params()))
     if hasattr(model, "converged_"):
+        new.covariance_type_ = model.covariance_type
+        new.lower_bounds_ = list(getattr(model, "lower_bounds_", [model.lower_bound_]))
         new.stop_reason_ = "tolerance" if model.converged_ else "max_iter"
     result: E = new
     return result
@@ -62,18 +64,24 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     """Arrays and JSON values from which `from_state` makes the same model."""
     arrays = {name: np.asarray(getattr(model, name)) for name in (*_ARRAYS, "lower_bounds_")}
     parameters: dict[str, Any] = {}
-    for name, value in model.get_params().items():
+    # what is saved is what was fitted, whatever has been set since
+    fitted = {"n_components": len(model.means_), "covariance_type": model._fitted_structure.name}
+    for name, value in {**model.get_params(), **fitted}.items():
         if value is None or isinstance(value, bool | str):
             parameters[name] = value
+        elif isinstance(value, np.bool_):
+            parameters[name] = bool(value)
         elif isinstance(value, Integral):
             parameters[name] = int(value)
         elif isinstance(value, Real):
             parameters[name] = float(value)
-        elif name.endswith("_init"):
+        elif name.endswith("_init") or (name == "init_params" and not callable(value)):
             arrays[_PARAMETER + name] = np.asarray(value, dtype=np.float64)
     metadata = {
         "parameters": parameters,
         "converged": bool(model.converged_),
+        "n_iter": int(model.n_iter_),
+        "lower_bound": float(model.lower_bound_) if np.isfinite(model.lower_bound_) else None,
         "stop_reason": model.stop_reason_,
         "feature_names": list(getattr(model, "feature_names_in_", [])),
     }
@@ -116,8 +124,10 @@ def _restored(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any])
         raise ValueError("the weights are not a distribution: negative, or their sum is not 1")
     model.precisions_ = model._structure.precisions(model.precisions_cholesky_)
     model.lower_bounds_ = arrays["lower_bounds_"].tolist()
-    model.lower_bound_ = model.lower_bounds_[-1] if model.lower_bounds_ else -np.inf
-    model.n_iter_ = len(model.lower_bounds_)
+    bound = metadata["lower_bound"]
+    model.lower_bound_ = -np.inf if bound is None else float(bound)
+    model.n_iter_ = int(metadata["n_iter"])
+    model.covariance_type_ = model.covariance_type
     model.converged_ = bool(metadata["converged"])
     model.stop_reason_ = str(metadata["stop_reason"])
     model.n_features_in_ = D

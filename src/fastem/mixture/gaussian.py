@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar
@@ -19,19 +18,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import em, io
 from .._kernels.rows import Rows, Workspace
 from .._threads import effective_n_threads
-from .._validation import check_means, check_precisions, check_sample_weight, check_weights
+from .._validation import check_sample_weight
 from ..covariances import COVARIANCES, Covariance
 from ..exceptions import ConvergenceWarning
 from ..families import GaussianMixtureModel
-from ..initialization import METHODS, initial_blocks
+from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
+from .starts import fresh_starts
 from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
-
-# What scikit-learn's validation notes of the data
-_SEEN = ("n_features_in_", "feature_names_in_")
 
 # A fall of the log-likelihood below this is rounding, by the type of the data
 _ROUNDING = {"float64": 1e-10, "float32": 1e-5}
@@ -62,7 +59,9 @@ class GaussianMixture(FittedMixture):
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, callable or array-like of \
 shape (n_samples, n_components), default="kmeans"
         Where the first M-step takes its responsibilities from. An array is taken as they are; a
-        callable is called as `init_params(X, n_components, random_state)` and returns one.
+        callable is called as `init_params(X, n_components, random_state)` and returns one. With
+        more than 20 000 rows (or 300 a component), "kmeans" finds the centres on a sample of so
+        many, the best of three times, and then assigns all rows.
     weights_init : array-like of shape (n_components,), default=None
         Initial weights instead of those of `init_params`.
     means_init : array-like of shape (n_components, n_features), default=None
@@ -98,6 +97,8 @@ shape (n_samples, n_components), default="kmeans"
         Inverse covariances, in the same shape.
     precisions_cholesky_ : ndarray
         Upper triangular U with precision = U U^T; 1 / sd for "diag" and "spherical".
+    covariance_type_ : str
+        The `covariance_type` that was fitted.
     converged_ : bool
         Whether the tolerance was met.
     stop_reason_ : str
@@ -235,41 +236,47 @@ shape (n_samples, n_components), default="kmeans"
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
-        """Fit and set the attributes, all at the very end; returns the validated data."""
-        seen = {name: getattr(self, name) for name in _SEEN if hasattr(self, name)}
-        try:
-            validated: FloatArray = validate_data(
-                self, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+        """Fit and set the attributes, all at once at the end; returns the validated data."""
+        for callback in self.callbacks or ():
+            if not callable(callback):
+                raise TypeError(f"callbacks: {callback!r} is not a function")
+        # Validation notes the columns on the estimator: on this one, until the fit has succeeded.
+        seen = type(self).__new__(type(self))
+        validated: FloatArray = validate_data(
+            seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+        )
+        weight = check_sample_weight(sample_weight, validated)
+        kept = None if weight is None or weight.all() else np.flatnonzero(weight)
+        rows = _rows(validated, weight, kept, effective_n_threads(self.n_threads))
+        if rows.n_rows < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {rows.n_rows}" + ("" if kept is None else " with a weight above 0")
             )
-            self._set_fit(*self._best_fit(validated, sample_weight))
-        except BaseException:
-            # validation has noted the new columns already, but the model is still the old one
-            for name in _SEEN:
-                self.__dict__.pop(name, None)
-            self.__dict__.update(seen)
-            raise
+        result = self._best_fit(rows, validated, kept)
+        self._warn(result)
+        fitted = {**vars(seen), **self._attributes(result, rows)}
+        self.__dict__.update(fitted)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)
         return validated
 
     def _best_fit(
-        self, X: FloatArray, sample_weight: Any
-    ) -> tuple[em.EMResult[GaussianMixtureModel], Rows]:
-        """The best of all starts, with the rows it was fitted to; changes nothing here."""
-        weight = check_sample_weight(sample_weight, X)
-        X, weight = _without_zero_weights(X, weight)
-        if X.shape[0] < self.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {X.shape[0]}" + ("" if weight is None else " with a weight above 0")
-            )
-        rows = Rows(X, weight, effective_n_threads(self.n_threads))
+        self, rows: Rows, validated: FloatArray, kept: NDArray[Any] | None
+    ) -> em.EMResult[GaussianMixtureModel]:
+        """The best of all starts; changes nothing here."""
         workspace = Workspace(rows, self._structure.kernel, self.n_components)
         convergence = em.Convergence(
-            self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[X.dtype.name]
+            self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[rows.X.dtype.name]
         )
         report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
         continued = self.warm_start and hasattr(self, "converged_")
-        starts = self._continuation(rows) if continued else self._starts(workspace)
-        result = em.run_restarts(
+        starts = (
+            self._continuation(rows)
+            if continued
+            else fresh_starts(self, workspace, validated, kept)
+        )
+        return em.run_restarts(
             (report.announced(start) for start in starts),
             workspace,
             convergence=convergence,
@@ -277,55 +284,35 @@ shape (n_samples, n_components), default="kmeans"
             previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
             finished=report.finished,
         )
-        self._warn(result)
-        return result, rows
 
     @property
     def _structure(self) -> Covariance:
         return COVARIANCES[self.covariance_type]
 
+    @property
+    def _fitted_structure(self) -> Covariance:
+        """Of the fitted parameters, whatever `covariance_type` has been set to since."""
+        return COVARIANCES[getattr(self, "covariance_type_", self.covariance_type)]
+
     def _continuation(self, rows: Rows) -> Iterator[Callable[[], GaussianMixtureModel]]:
         """The one start of `warm_start`: the model as it is."""
-        K, D = self.n_components, rows.n_features
-        if self.means_.shape != (K, D) or self.covariances_.shape != self._structure.shape(K, D):
+        now = (self.n_components, rows.n_features, self._structure.name)
+        before = (*self.means_.shape, self._fitted_structure.name)
+        if now != before:
             raise ValueError(
-                f"warm_start=True continues a fit of {self.means_.shape[0]} components in "
-                f"{self.means_.shape[1]} features, but now there are {K} and {D}, or another "
-                "covariance_type: set warm_start=False to begin anew"
+                "warm_start=True continues a fit of (n_components, n_features, covariance_type) = "
+                f"{before}, but now they are {now}: set warm_start=False to begin anew"
             )
         return iter([lambda: self._fitted_model().moved(-rows.shift)])
 
-    def _starts(self, workspace: Workspace) -> Iterator[Callable[[], GaussianMixtureModel]]:
-        """One start for each of `n_init`, made when its turn comes."""
-        rows, K, structure = workspace.rows, self.n_components, self._structure
-        D, n_threads = rows.n_features, rows.n_threads
-        given: dict[str, Any] = {}
-        if self.weights_init is not None:
-            given["weights"] = check_weights(self.weights_init, K)
-        if self.means_init is not None:
-            given["means"] = check_means(self.means_init, K, D) - rows.shift
-        if self.precisions_init is not None:
-            factors = check_precisions(self.precisions_init, structure, K, D)
-            given["precisions_cholesky"] = factors
-            given["covariances"] = structure.covariances(factors)
-        random_state = check_random_state(self.random_state)
-
-        def start() -> GaussianMixtureModel:
-            if len(given) == 4:
-                return GaussianMixtureModel(
-                    structure=structure, reg_covar=self.reg_covar, n_threads=n_threads, **given
-                )
-            blocks = initial_blocks(
-                self.init_params, rows.X, K, random_state, rows.sample_weight, n_threads
-            )
-            model = GaussianMixtureModel.from_known(
-                structure, workspace, blocks, reg_covar=self.reg_covar, n_threads=n_threads
-            )
-            return replace(model, **given)
-
-        return iter([start] * self.n_init)
-
     def _warn(self, result: em.EMResult[GaussianMixtureModel]) -> None:
+        if result.dropped:
+            warnings.warn(
+                f"{len(result.dropped)} of {self.n_init} starts failed and were dropped, the best "
+                f"of the others is kept. The first failure: {result.dropped[0]}",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         if result.converged or self.max_iter == 0 or result.reason == "interrupted":
             return
         if result.reason == "likelihood_decreased":
@@ -339,21 +326,26 @@ shape (n_samples, n_components), default="kmeans"
                 "Try different init parameters, or increase max_iter, tol, or check for "
                 "degenerate data."
             )
-        warnings.warn(message, ConvergenceWarning, stacklevel=6)
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
-    def _set_fit(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> None:
-        """Copy a result to the attributes, in the dtype of the data as scikit-learn does."""
+    def _attributes(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> dict[str, Any]:
+        """The fitted attributes, in the dtype of the data as in scikit-learn."""
         model, dtype = result.model.moved(rows.shift), rows.X.dtype
-        self.weights_ = model.weights.astype(dtype, copy=False)
-        self.means_ = model.means.astype(dtype, copy=False)
-        self.covariances_ = model.covariances.astype(dtype, copy=False)
-        self.precisions_cholesky_ = model.precisions_cholesky.astype(dtype, copy=False)
-        self.precisions_ = self._structure.precisions(self.precisions_cholesky_)
-        self.converged_ = result.converged
-        self.stop_reason_ = result.reason
-        self.n_iter_ = result.n_iter
-        self.lower_bounds_ = [value / rows.total_weight for value in result.log_likelihoods]
-        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+        bounds = [value / rows.total_weight for value in result.log_likelihoods]
+        factors = model.precisions_cholesky.astype(dtype, copy=False)
+        return {
+            "weights_": model.weights.astype(dtype, copy=False),
+            "means_": model.means.astype(dtype, copy=False),
+            "covariances_": model.covariances.astype(dtype, copy=False),
+            "precisions_cholesky_": factors,
+            "precisions_": self._structure.precisions(factors),
+            "covariance_type_": self.covariance_type,
+            "converged_": result.converged,
+            "stop_reason_": result.reason,
+            "n_iter_": result.n_iter,
+            "lower_bounds_": bounds,
+            "lower_bound_": bounds[-1] if bounds else -np.inf,
+        }
 
     def _fitted_model(self) -> GaussianMixtureModel:
         weights, means, covariances, factors = (
@@ -366,7 +358,7 @@ shape (n_samples, n_components), default="kmeans"
             )
         )
         return GaussianMixtureModel(
-            self._structure,
+            self._fitted_structure,
             weights,
             means,
             covariances,
@@ -378,7 +370,7 @@ shape (n_samples, n_components), default="kmeans"
     def _n_parameters(self) -> int:
         """Free parameters: covariances, means, and the weights but one."""
         K, D = self.means_.shape
-        return self._structure.n_parameters(K, D) + K * D + K - 1
+        return self._fitted_structure.n_parameters(K, D) + K * D + K - 1
 
     def _score_rows(
         self, X: FloatArray, **wanted: bool
@@ -414,7 +406,7 @@ shape (n_samples, n_components), default="kmeans"
         weights = self.weights_.astype(np.float64)
         counts = random_state.multinomial(n_samples, weights / weights.sum())
         draws = [
-            self._structure.sample(
+            self._fitted_structure.sample(
                 k, int(count), self.covariances_, random_state, np.asarray(self.means_)
             )
             for k, count in enumerate(counts)
@@ -426,7 +418,8 @@ shape (n_samples, n_components), default="kmeans"
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
 
-        Callbacks, callables and random-number generators among the parameters are left out.
+        Callbacks, callables and random-number generators among the parameters are left out: the
+        loaded model has the defaults there.
 
         Parameters
         ----------
@@ -468,11 +461,11 @@ shape (n_samples, n_components), default="kmeans"
         return exchange.from_state(cls, arrays, metadata)
 
 
-def _without_zero_weights(
-    X: FloatArray, weight: FloatArray | None
-) -> tuple[FloatArray, FloatArray | None]:
-    """Rows of weight 0 removed, so that nothing, not even the initialisation, sees them."""
-    if weight is None or weight.all():
-        return X, weight
-    kept = weight > 0
-    return X[kept], weight[kept]
+def _rows(
+    X: FloatArray, weight: FloatArray | None, kept: NDArray[Any] | None, n_threads: int
+) -> Rows:
+    """The rows to fit. Those of weight 0 are removed, so that nothing, not even the
+    initialisation, sees them."""
+    if weight is not None and kept is not None:
+        X, weight = X[kept], weight[kept]
+    return Rows(X, weight, n_threads)
