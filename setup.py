@@ -14,7 +14,7 @@ from setuptools.command.build_ext import build_ext
 KERNELS = Path("src/fastem/_kernels")
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded builds have no stable ABI
 
-# extension -> flags of GCC and Clang, flags of MSVC, and whether other processors have it
+# extension -> flags of GCC and Clang, flags of MSVC
 X86_64_LEVELS = {
     "_baseline": (["-march=x86-64-v2"], []),
     "_avx2": (["-march=x86-64-v3"], ["/arch:AVX2"]),

@@ -271,11 +271,10 @@ shape (n_samples, n_components), default="kmeans"
         )
         report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
         continued = self.warm_start and hasattr(self, "converged_")
-        starts = (
-            self._continuation(rows)
-            if continued
-            else fresh_starts(self, workspace, validated, kept)
-        )
+        if continued:
+            starts = self._continuation(rows)
+        else:
+            starts = fresh_starts(self, workspace, validated, kept)
         return em.run_restarts(
             (report.announced(start) for start in starts),
             workspace,
