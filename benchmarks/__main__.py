@@ -84,7 +84,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--peers", default=",".join(PEERS), help="default %(default)s; ratios are to the first")
     add("--rounds", type=_positive, help="rounds of every program in turn; default by group")
     add("--iterations", type=_positive, default=20, help="at most, to a long fit (%(default)s)")
-    add("--budget", type=float, default=4.0, help="seconds for a long fit (%(default)s)")
+    add("--budget", type=float, default=10.0, help="seconds for a long fit (%(default)s)")
     add("--threads", type=_positive, default=usable_cores(), help="of each (%(default)s)")
     add("--dtype", choices=["float64", "float32"], default="float64", help="(%(default)s)")
     add("--quick", action="store_true", help="small data: to try the programs, not to time them")
