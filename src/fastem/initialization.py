@@ -88,8 +88,9 @@ def _nearest(X: FloatArray, centres: FloatArray, n_threads: int) -> FloatArray:
     """The nearest centre of each row: the most likely of equal spherical components."""
     K = len(centres)
     one = np.ones(K)
-    model = GaussianMixtureModel(Spherical(), one / K, np.asarray(centres, np.float64), one, one)
-    return model.score(X, n_threads, labels=True)[2].astype(np.intc)
+    means = np.asarray(centres, np.float64)
+    model = GaussianMixtureModel(Spherical(), one / K, means, one, one, n_threads=n_threads)
+    return model.score(X, labels=True)[2].astype(np.intc)
 
 
 def kmeans_plus_plus(start: Start) -> Blocks:

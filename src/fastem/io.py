@@ -62,8 +62,8 @@ def saveable(cls: Class) -> Class:
 
     - ``_get_state(self) -> (arrays, metadata)``: a dict of arrays of floats or integers, and a dict
       that JSON can hold;
-    - ``_from_state(cls, arrays, metadata)``, a classmethod that returns the estimator and raises
-      `ModelFileError` if the two do not fit together.
+    - ``_from_state(cls, arrays, metadata)``, a classmethod that returns the estimator. If the two
+      do not fit together it raises a ValueError or the like: `load` makes it a `ModelFileError`.
 
     Parameters
     ----------

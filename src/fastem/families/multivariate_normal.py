@@ -37,7 +37,7 @@ class GaussianMixtureModel:
     reg_covar : float
         Ridge added to the variances by every `maximise`.
     n_threads : int
-        Threads for the factorisations.
+        Threads for the factorisations, and for `score`.
     """
 
     structure: Covariance
@@ -107,18 +107,21 @@ class GaussianMixtureModel:
             If a covariance is not positive definite.
         """
         counts, offsets = _counts_and_offsets(statistics)
+        located = self._located(counts, statistics.about + offsets)
         # what overflows is infinite or NaN, and refused by the factorisation
         with np.errstate(over="ignore", invalid="ignore"):
             covariances = self.structure.estimate(
                 counts, offsets, statistics.second, self.reg_covar
             )
         return replace(
-            self,
-            weights=counts / counts.sum(),
-            means=statistics.about + offsets,
+            located,
             covariances=covariances,
             precisions_cholesky=self.structure.precisions_cholesky(covariances, self.n_threads),
         )
+
+    def _located(self, counts: FloatArray, means: FloatArray) -> GaussianMixtureModel:
+        """The same covariances elsewhere."""
+        return replace(self, weights=counts / counts.sum(), means=means)
 
     def _cancels(self, statistics: Statistics) -> bool:
         """Whether the second moments consist of the way of the means, to six digits or more."""
@@ -139,15 +142,12 @@ class GaussianMixtureModel:
         traces = self.structure.precision_traces(self.precisions_cholesky, n_features)
         return -0.5 * self.reg_covar * float(np.sum(statistics.counts * traces))
 
-    def score(
-        self, X: FloatArray, n_threads: int, **wanted: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def score(self, X: FloatArray, **wanted: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Log-likelihood, responsibilities or labels of rows, where means are not shifted.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_features), float64 or float32
-        n_threads : int
         **wanted : bool
             log_likelihood, responsibilities, labels: see `Workspace.score`.
 
@@ -158,7 +158,7 @@ class GaussianMixtureModel:
         """
         # the mean nearest to 0: a component far off must not round away where the others are
         shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
-        rows = Rows(X, None, n_threads, shift, pack=False)
+        rows = Rows(X, None, self.n_threads, shift, pack=False)
         workspace = Workspace(rows, self.structure.kernel, len(self.means))
         if wanted.get("responsibilities"):
             wanted["log_likelihood"] = True  # tells which rows have none
@@ -221,8 +221,7 @@ class GaussianMixtureModel:
         if "precisions_cholesky" in given:
             # covariances that would be thrown away must not be refused either
             counts, offsets = _counts_and_offsets(statistics)
-            located = {"weights": counts / counts.sum(), "means": statistics.about + offsets}
-            return replace(blank, **{**located, **given})
+            return replace(blank._located(counts, statistics.about + offsets), **given)
         return replace(blank.maximise(statistics), **given)
 
 

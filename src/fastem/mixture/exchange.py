@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from ..exceptions import ModelFileError
-
 FloatArray = NDArray[Any]
 E = TypeVar("E")
 
@@ -88,24 +86,14 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     return arrays, metadata
 
 
-def from_state(cls: type[E], arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> E:
+def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> Any:
     """The model that `get_state` described.
 
     Raises
     ------
-    ModelFileError
-        Where the parts do not fit together; a model is never half restored.
+    ValueError, LookupError, TypeError or AttributeError
+        Where the parts do not fit together; `io.load` makes a ModelFileError of it.
     """
-    try:
-        return _restored(cls, arrays, metadata)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            f"the model file does not describe a {cls.__name__}: {error}. Save it again from the "
-            "original model"
-        ) from error
-
-
-def _restored(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> Any:
     given = {k.removeprefix(_PARAMETER): v for k, v in arrays.items() if k.startswith(_PARAMETER)}
     model = cls(**metadata["parameters"], **given)
     model._validate_params()

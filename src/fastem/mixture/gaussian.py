@@ -374,7 +374,7 @@ shape (n_samples, n_components), default="kmeans"
     def _score_rows(
         self, X: FloatArray, **wanted: bool
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return self._fitted_model().score(X, effective_n_threads(self.n_threads), **wanted)
+        return self._fitted_model().score(X, **wanted)
 
     def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
         """Random draws from the fitted mixture.
