@@ -13,10 +13,26 @@ def vector_unit() -> str: ...
 def cpu_level() -> int: ...
 def statistics_size(structure: int, n_features: int) -> int: ...
 def second_size(structure: int, n_features: int) -> int: ...
-def scratch_size(structure: int, n_features: int, n_components: int, tile_size: int) -> int: ...
+def scratch_size(
+    structure: int, n_features: int, n_components: int, tile_size: int, itemsize: int
+) -> int: ...
+def group_size(itemsize: int) -> int: ...
+def fit_cut(itemsize: int) -> float: ...
 def parameters_size(structure: int, n_features: int, n_components: int) -> int: ...
 def column_ranges(X: _Array, out: _Array, n_threads: int) -> None: ...
-def pack_tiles(X: _Array, shift: _Array, tile_size: int, out: _Array, n_threads: int) -> None: ...
+def pack_tiles(
+    X: _Array, order: _Array, shift: _Array, tile_size: int, out: _Array, n_threads: int
+) -> None: ...
+def contraction(
+    structure: int,
+    old_means: _Array,
+    old_factors: _Array,
+    new_means: _Array,
+    new_factors: _Array,
+    scratch: _Array,
+    out: _Array,
+    n_threads: int,
+) -> None: ...
 def pack_parameters(
     structure: int,
     constants: _Array,
@@ -29,6 +45,7 @@ def accumulate(
     structure: int,
     packed: _Array,
     X: _Array,
+    order: _Array,
     shift: _Array,
     sample_weight: _Array,
     labels: _Array,
@@ -36,18 +53,25 @@ def accumulate(
     parameters: _Array,
     n_components: int,
     tile_size: int,
+    cut: float,
+    nearest: _Array,
+    moved: _Array,
+    sort_keys: _Array,
+    row_bits: int,
     arena: _Array,
     slots: _Array,
     counts: _Array,
     first: _Array,
     second: _Array,
+    tally: _Array,
     n_threads: int,
-) -> float: ...
+) -> None: ...
 def score(
     structure: int,
     X: _Array,
     shift: _Array,
     parameters: _Array,
+    no_bounds: _Array,
     n_components: int,
     tile_size: int,
     arena: _Array,

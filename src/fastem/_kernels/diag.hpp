@@ -1,4 +1,4 @@
-// Diagonal covariance: log p_k(x) = c_k - sum_j ((x_j - mu_j) / sd_j)^2 / 2.
+// Diagonal covariance: y_j = (x_j - mu_j) / sd_j.
 #pragma once
 
 #include "structure.hpp"
@@ -7,6 +7,7 @@ namespace fastem {
 
 template <class T> struct Diag : Unshared<T>, AxisStatistics<T, Squares::by_feature> {
     using V = vec<T>;
+    using AxisStatistics<T, Squares::by_feature>::vectors;
     static index parameter_size(index D) { return 2 * D; }  // 1 / sd, -mean / sd
     static index precision_size(index D) { return D; }
     static index scratch_size(index, index) { return 0; }
@@ -19,23 +20,24 @@ template <class T> struct Diag : Unshared<T>, AxisStatistics<T, Squares::by_feat
         }
     }
 
-    static void log_density(const T* points, const T* parameters, T constant, index D, index n,
-                            T* log_p) {
-        constexpr index P = 4;
+    static bool distances(const T* points, const T* parameters, index D, index n,
+                          const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
         const T *scale = parameters, *start = parameters + D;
-        for (index i = 0; i < n; i += P * lanes<T>) {
-            V q[P];
-            for (index v = 0; v < P; ++v) q[v] = V(T(0));
-            for (index j = 0; j < D; ++j) {
-                const V s(scale[j]), b(start[j]);
-                for (index v = 0; v < P; ++v) {
-                    const V y = xsimd::fma(s, load(points + j * n + i + v * lanes<T>), b);
-                    q[v] = xsimd::fma(y, y, q[v]);
-                }
-            }
-            for (index v = 0; v < P; ++v)
-                store(log_p + i + v * lanes<T>, xsimd::fma(V(T(-0.5)), q[v], V(constant)));
+        return sum_of_squares<T>(D, stop, may_stop, q, [&](index j, index v) {
+            return xsimd::fma(V(scale[j]), load(points + j * n + v * lanes<T>), V(start[j]));
+        });
+    }
+
+    static Contraction contraction(const double* old_mean, const double* old_factor,
+                                   const double* new_mean, const double* new_factor, index D,
+                                   double*) {
+        double keep = HUGE_VAL, loss = 0;
+        for (index j = 0; j < D; ++j) {
+            const double y = new_factor[j] * (new_mean[j] - old_mean[j]);
+            keep = std::min(keep, new_factor[j] / old_factor[j]);
+            loss += y * y;
         }
+        return {keep, std::sqrt(loss)};
     }
 };
 

@@ -1,9 +1,9 @@
-// Full covariance: log p_k(x) = c_k - |U_k (x - mu_k)|^2 / 2, U_k the inverse Cholesky factor.
+// Full covariance: y = U_k (x - mu_k), U_k the inverse Cholesky factor.
 //
-// E: the accumulators start at -U mu, so centring costs nothing, and errors are of first order in
-//    range / sd. (The same form written out in x_i x_j would lose twice the digits.)
+// E: the accumulators of y start at -U mu, so centring costs nothing, and errors are of first order
+//    in range / sd. (The same form written out in x_i x_j would lose twice the digits.)
 // M: moments about the previous mean, S0 = sum r, S1 = sum r d, S2 = sum r d d^T with d = x - mu:
-//    no cancellation once the means settle.
+//    no cancellation once the means settle. With e = sqrt(r) d one array serves both sides.
 // Up to small_dimension features everything is unrolled and stays in registers.
 #pragma once
 
@@ -31,6 +31,7 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
 
 template <class T> struct Full : Unshared<T> {
     using V = vec<T>;
+    static constexpr index vectors = point_vectors;
     // Parameters of a component: start = -U mu (padded), U in blocks.
     static index parameter_size(index D) { return block * blocks(D) + triangle_size(D); }
     // Statistics of a component: S0, S1 (padded), S2 in 4 x 4 blocks of the lower triangle.
@@ -40,7 +41,7 @@ template <class T> struct Full : Unshared<T> {
     }
     static index second_size(index D) { return D * D; }
     static index precision_size(index D) { return D * D; }
-    static index scratch_size(index D, index n) { return 2 * block * blocks(D) * n; }
+    static index scratch_size(index D, index n) { return block * blocks(D) * n; }
 
     static void pack_component(const double* mean, const double* precision_cholesky, index D,
                                T* out) {
@@ -48,64 +49,75 @@ template <class T> struct Full : Unshared<T> {
         pack_triangle(precision_cholesky, D, out + block * blocks(D));
     }
 
-    static void log_density(const T* points, const T* parameters, T constant, index D, index n,
-                            T* log_p) {
+    static bool distances(const T* points, const T* parameters, index D, index n,
+                          const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
         const T* start = parameters;
         const T* U = start + block * blocks(D);
-        const bool small = with_small_dimension(D, [&](auto d) {
-            log_density_unrolled<d()>(points, start, U, constant, n, log_p);
-        });
-        if (small) return;
-        constexpr index P = point_vectors;
-        for (index i = 0; i < n; i += P * lanes<T>) {
-            V q[P];
-            for (index v = 0; v < P; ++v) q[v] = V(T(0));
-            triangular_rows(U, start, points + i, D, n, [&](index, const V(&y)[block][P]) {
-                for (index r = 0; r < block; ++r)
-                    for (index v = 0; v < P; ++v) q[v] = xsimd::fma(y[r][v], y[r][v], q[v]);
-            });
-            for (index v = 0; v < P; ++v)
-                store(log_p + i + v * lanes<T>, xsimd::fma(V(T(-0.5)), q[v], V(constant)));
-        }
+        const bool small = with_small_dimension(
+            D, [&](auto d) { distances_unrolled<d()>(points, start, U, n, q); });
+        if (small) return true;
+        for (index v = 0; v < vectors; ++v) q[v] = V(T(0));
+        return triangular_rows(U, start, points, D, n,
+                               [&](index, const V(&y)[block][point_vectors]) {
+                                   for (index r = 0; r < block; ++r)
+                                       for (index v = 0; v < vectors; ++v)
+                                           q[v] = xsimd::fma(y[r][v], y[r][v], q[v]);
+                                   return !may_stop || !all_above<T>(q, stop);
+                               });
     }
 
-    // Adds the moments of one tile about the component's mean to its statistics.
-    static void moments(const T* tile, const T* mean, const T* r, index D, index n, T* scratch,
-                        double* statistics) {
+    static bool wants_roots(index D) { return D > small_dimension; }
+
+    // Adds the moments of members of one tile about a point to a component's statistics.
+    static void moments(const T* tile, const T* mean, const Members<T>& members, index D, index n,
+                        T* scratch, double* statistics) {
         const bool small = with_small_dimension(
-            D, [&](auto d) { moments_unrolled<d()>(tile, mean, r, n, statistics); });
+            D, [&](auto d) { moments_unrolled<d()>(tile, mean, members, n, statistics); });
         if (small) return;
-        const index B = blocks(D);
-        T* d = scratch;                  // x - mu
-        T* rd = scratch + block * B * n;  // r (x - mu)
-        add_total(r, n, statistics);
+        const index B = blocks(D), size = members.size();
+        T* e = scratch;  // root (x - mu), feature by feature, members only
+        V total(T(0));
+        members.each_vector([&](index at, index) {
+            const V root = load(members.r + at);
+            total = xsimd::fma(root, root, total);
+        });
+        add_lane_sums(&total, 1, statistics);
         for (index b = 0; b < B; ++b) {
             V first[block];
             for (index f = 0; f < block; ++f) {
                 const index j = block * b + f;
-                V sum(T(0));
-                T *dj = d + j * n, *rdj = rd + j * n;
-                if (j < D) {
-                    const V m(mean[j]);
-                    const T* x = tile + j * n;
-                    for (index i = 0; i < n; i += lanes<T>) {
-                        const V di = load(x + i) - m, rdi = load(r + i) * di;
-                        store(dj + i, di);
-                        store(rdj + i, rdi);
-                        sum += rdi;
-                    }
-                } else {
-                    std::fill(dj, dj + n, T(0));
-                    std::fill(rdj, rdj + n, T(0));
+                T* ej = e + j * size;
+                if (j >= D) {
+                    std::fill(ej, ej + size, T(0));
+                    first[f] = V(T(0));
+                    continue;
                 }
+                const V m(mean[j]);
+                const T* x = tile + j * n;
+                V sum(T(0));
+                members.each_vector([&](index at, index to) {
+                    const V root = load(members.r + at), d = root * (load(x + at) - m);
+                    store(ej + to, d);
+                    sum = xsimd::fma(root, d, sum);
+                });
                 first[f] = sum;
             }
             add_lane_sums(first, block, statistics + 1 + block * b);
         }
         double* second = statistics + 1 + block * B;
-        for (index a = 0; a < B; ++a)
-            for (index b = 0; b <= a; ++b, second += block * block)
-                outer_block(rd + block * a * n, d + block * b * n, n, second);
+        for (index a = 0; a < B; ++a, second += block * block) {
+            const T* left = e + block * a * size;
+            for (index b = 0; b < a; ++b, second += block * block)
+                outer_block(left, e + block * b * size, size, second);
+            diagonal_block(left, size, second);
+        }
+    }
+
+    static Contraction contraction(const double* old_mean, const double* old_factor,
+                                   const double* new_mean, const double* new_factor, index D,
+                                   double* scratch) {
+        return {least_stretch(old_factor, new_factor, D, scratch),
+                whitened_step(new_factor, old_mean, new_mean, D)};
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first,
@@ -145,6 +157,23 @@ template <class T> struct Full : Unshared<T> {
         }
     }
 
+    // The same of one block with itself: the lower triangle.
+    static void diagonal_block(const T* e, index n, double* out) {
+        constexpr index size = block * (block + 1) / 2;
+        V sum[size];
+        for (auto& s : sum) s = V(T(0));
+        for (index i = 0; i < n; i += lanes<T>) {
+            V x[block];
+            for (index f = 0; f < block; ++f) x[f] = load(e + f * n + i);
+            for (index f = 0, p = 0; f < block; ++f)
+                for (index g = 0; g <= f; ++g, ++p) sum[p] = xsimd::fma(x[f], x[g], sum[p]);
+        }
+        double sums[size] = {};
+        add_lane_sums(sum, size, sums);
+        for (index f = 0, p = 0; f < block; ++f)
+            for (index g = 0; g <= f; ++g, ++p) out[block * f + g] += sums[p];
+    }
+
     // Position of U[i, j] in the packed triangle.
     static constexpr index packed_index(index D, index i, index j) {
         index offset = 0;
@@ -153,39 +182,40 @@ template <class T> struct Full : Unshared<T> {
     }
 
     template <index D>
-    static void log_density_unrolled(const T* points, const T* start, const T* U, T constant,
-                                     index n, T* log_p) {
-        for (index i = 0; i < n; i += lanes<T>) {
-            V x[D];
-            for (index j = 0; j < D; ++j) x[j] = load(points + j * n + i);
-            V q(T(0));
-            for (index f = 0; f < D; ++f) {
-                V y(start[f]);
-                for (index j = 0; j <= f; ++j) y = xsimd::fma(V(U[packed_index(D, f, j)]), x[j], y);
-                q = xsimd::fma(y, y, q);
+    static void distances_unrolled(const T* points, const T* start, const T* U, index n,
+                                   V (&q)[vectors]) {
+        for (index v = 0; v < vectors; ++v) q[v] = V(T(0));
+        V x[D][vectors];
+        for (index f = 0; f < D; ++f) {
+            for (index v = 0; v < vectors; ++v) x[f][v] = load(points + f * n + v * lanes<T>);
+            V y[vectors];
+            for (index v = 0; v < vectors; ++v) y[v] = V(start[f]);
+            for (index j = 0; j <= f; ++j) {
+                const V u(U[packed_index(D, f, j)]);
+                for (index v = 0; v < vectors; ++v) y[v] = xsimd::fma(u, x[j][v], y[v]);
             }
-            store(log_p + i, xsimd::fma(V(T(-0.5)), q, V(constant)));
+            for (index v = 0; v < vectors; ++v) q[v] = xsimd::fma(y[v], y[v], q[v]);
         }
     }
 
     template <index D>
-    static void moments_unrolled(const T* tile, const T* mean, const T* r, index n,
+    static void moments_unrolled(const T* tile, const T* mean, const Members<T>& members, index n,
                                  double* statistics) {
         constexpr index size = 1 + D + D * (D + 1) / 2;
         V sum[size];
         for (auto& s : sum) s = V(T(0));
-        for (index i = 0; i < n; i += lanes<T>) {
-            const V ri = load(r + i);
-            sum[0] += ri;
+        members.each_vector([&](index at, index) {
+            const V r = load(members.r + at);
+            sum[0] += r;
             V d[D];
             index p = 1 + D;
             for (index f = 0; f < D; ++f) {
-                d[f] = load(tile + f * n + i) - V(mean[f]);
-                const V rd = ri * d[f];
+                d[f] = load(tile + f * n + at) - V(mean[f]);
+                const V rd = r * d[f];
                 sum[1 + f] += rd;
                 for (index g = 0; g <= f; ++g, ++p) sum[p] = xsimd::fma(rd, d[g], sum[p]);
             }
-        }
+        });
         double sums[size] = {};
         add_lane_sums(sum, size, sums);
         for (index f = 0; f <= D; ++f) statistics[f] += sums[f];

@@ -10,6 +10,8 @@
 #
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
 
+from libc.stdint cimport uint64_t
+
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 
@@ -20,23 +22,33 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
 
     Py_ssize_t statistics_size_ "fastem::statistics_size"(int, Py_ssize_t)
     Py_ssize_t second_size_ "fastem::second_size"(int, Py_ssize_t)
-    Py_ssize_t scratch_size_ "fastem::scratch_size"(int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t tally_size "fastem::Tally::size"
+    Py_ssize_t group_double "fastem::group<double>"
+    Py_ssize_t group_float "fastem::group<float>"
+    double fit_cut_double "fastem::fit_cut<double>"
+    double fit_cut_float "fastem::fit_cut<float>"
+    Py_ssize_t scratch_size_ "fastem::scratch_size"[T](
+        int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
     Py_ssize_t precisions_size "fastem::precisions_size"(int, Py_ssize_t, Py_ssize_t)
     void column_range[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*)
     void load_tile[T](
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
-        Py_ssize_t, T*)
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const double*,
+        Py_ssize_t, Py_ssize_t, T*)
+    void contraction_ "fastem::contraction"(
+        int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t,
+        double*, float*, float*)
     void pack_parameters_ "fastem::pack_parameters"[T](
         int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*)
     void accumulate_slot[T](
-        int, const T*, const T*, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t,
-        Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        T*, double*)
+        int, const T*, const T*, Py_ssize_t, Py_ssize_t, const int*, const double*, const double*,
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, double,
+        float*, const float*, const float*, bint, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*,
+        double*)
     void score_slot[T](
         int, const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
+        const T*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
     void merge_slots(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void unpack_statistics(
         int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*)
@@ -90,9 +102,22 @@ def second_size(int structure, Py_ssize_t n_features):
 
 
 def scratch_size(
-    int structure, Py_ssize_t n_features, Py_ssize_t n_components, Py_ssize_t tile_size
+    int structure, Py_ssize_t n_features, Py_ssize_t n_components, Py_ssize_t tile_size,
+    Py_ssize_t itemsize
 ):
-    return scratch_size_(structure, n_features, n_components, tile_size)
+    if itemsize == sizeof(float):
+        return scratch_size_[float](structure, n_features, n_components, tile_size)
+    return scratch_size_[double](structure, n_features, n_components, tile_size)
+
+
+def group_size(Py_ssize_t itemsize):
+    """Points that are decided on together, whether a component can matter to any of them."""
+    return group_float if itemsize == sizeof(float) else group_double
+
+
+def fit_cut(Py_ssize_t itemsize):
+    """Components less likely than the best by this much, in logarithms, have no part in a point."""
+    return fit_cut_float if itemsize == sizeof(float) else fit_cut_double
 
 
 def parameters_size(int structure, Py_ssize_t n_features, Py_ssize_t n_components):
@@ -124,6 +149,7 @@ def column_ranges(
 
 def pack_tiles(
     const floating[:, :] X,     # IN  (n_rows, n_features)
+    const int[::1] order,       # IN  (n_rows,) or empty: which row stands where
     const double[::1] shift,    # IN  (n_features,)
     Py_ssize_t tile_size,       # IN
     floating[:, :, ::1] out,    # OUT (n_tiles, n_features, tile_size), aligned to 64 bytes
@@ -133,10 +159,11 @@ def pack_tiles(
     cdef Py_ssize_t t, n_rows = X.shape[0], n_features = X.shape[1]
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef const int* place = &order[0] if order.shape[0] else NULL
     for t in prange(out.shape[0], nogil=True, schedule="static", num_threads=n_threads):
         load_tile(
-            &X[0, 0], row_stride, column_stride, n_rows, n_features, &shift[0], t * tile_size,
-            tile_size, &out[t, 0, 0])
+            &X[0, 0], row_stride, column_stride, n_rows, n_features, place, &shift[0],
+            t * tile_size, tile_size, &out[t, 0, 0])
 
 
 def pack_parameters(
@@ -160,34 +187,64 @@ def pack_parameters(
         &out[0])
 
 
+def contraction(
+    int structure,                          # IN
+    const double[:, ::1] old_means,         # IN  (K, D)
+    const double[::1] old_factors,          # IN  flat precisions_cholesky, shape by structure
+    const double[:, ::1] new_means,         # IN  (K, D)
+    const double[::1] new_factors,          # IN  likewise
+    double[:, ::1] scratch,                 # SCRATCH (K, D)
+    float[:, ::1] out,                      # OUT (2, K): keep, loss
+    int n_threads,                          # IN
+):
+    """How far the whitened distance |y| of any point can have shrunk: |y'| >= keep |y| - loss."""
+    cdef Py_ssize_t K = new_means.shape[0], D = new_means.shape[1], k
+    for k in prange(K, nogil=True, schedule="dynamic", num_threads=n_threads):
+        contraction_(
+            structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, k,
+            &scratch[k, 0], &out[0, k], &out[1, k])
+
+
 def accumulate(
     int structure,                              # IN
     const floating[:, :, ::1] packed,           # IN  (n_tiles, D, tile_size) or empty: read X
     const floating[:, :] X,                     # IN  (n_rows, D); only its shape where packed
+    const int[::1] order,                       # IN  (n_rows,) or empty: which row stands where
     const double[::1] shift,                    # IN  (D,)
-    const double[::1] sample_weight,            # IN  (n_rows,) or empty
+    const double[::1] sample_weight,            # IN  (n_rows,) in that order, or empty
     const int[::1] labels,                      # IN  (n_rows,) or empty
     const floating[:, ::1] responsibilities,    # IN  (n_rows, K) or empty
     const floating[::1] parameters,             # IN  from pack_parameters
     Py_ssize_t n_components,                    # IN
     Py_ssize_t tile_size,                       # IN
+    double cut,                                 # IN  see fit_cut
+    float[:, ::1] nearest,                      # INOUT (n_groups, K) or empty: bounds on |y|
+    const float[:, ::1] moved,                  # IN  (2, K), from contraction; 0: know nothing
+    uint64_t[::1] sort_keys,                    # OUT (n_rows,) or empty: what to sort rows by
+    int row_bits,                               # IN  low bits of a sort key that hold the row
     floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size), aligned
-    double[:, ::1] slots,                       # SCRATCH (n_slots, K * statistics_size + 1)
+    double[:, ::1] slots,                       # SCRATCH (n_slots, K * statistics_size + tally)
     double[::1] counts,                         # OUT (K,)
     double[:, ::1] first,                       # OUT (K, D)
     double[:, ::1] second,                      # OUT (K, second_size)
+    double[::1] tally,                          # OUT (4,): log-likelihood; pairs: all, computed,
+                                                #     and with a part (where sort keys are asked)
     int n_threads,                              # IN
 ):
-    """Expected sufficient statistics about the means, in one pass; returns the log-likelihood."""
+    """Expected sufficient statistics about the means, in one pass."""
     cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], n_slots = slots.shape[0]
     cdef Py_ssize_t n_tiles = (n_rows + tile_size - 1) // tile_size
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef const floating* tiles = &packed[0, 0, 0] if packed.shape[0] else NULL
+    cdef const int* place = &order[0] if order.shape[0] else NULL
     cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
     cdef const int* known_labels = &labels[0] if labels.shape[0] else NULL
     cdef const floating* known = &responsibilities[0, 0] if responsibilities.shape[0] else NULL
-    cdef Py_ssize_t s, size = slots.shape[1], chunk
+    cdef bint by_group = nearest.shape[0] > 0
+    cdef float* nearest_out = &nearest[0, 0] if by_group else NULL
+    cdef uint64_t* keys = &sort_keys[0] if sort_keys.shape[0] else NULL
+    cdef Py_ssize_t s, i, size = slots.shape[1], chunk
     # a second parallel region costs more than a small sum, most of all on a busy machine
     cdef int n_merging = n_threads if n_slots * size > 1 << 20 else 1
     cdef double* second_out = NULL
@@ -195,8 +252,9 @@ def accumulate(
         second_out = &second[0, 0]
     for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
         accumulate_slot(
-            structure, tiles, &X[0, 0], row_stride, column_stride, &shift[0], weights, n_rows, D,
-            tile_size, known_labels, known, &parameters[0], n_components,
+            structure, tiles, &X[0, 0], row_stride, column_stride, place, &shift[0], weights,
+            n_rows, D, tile_size, known_labels, known, &parameters[0], n_components, cut,
+            nearest_out, &moved[0, 0], &moved[1, 0], by_group, keys, row_bits,
             _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
             &arena[threadid(), 0], &slots[s, 0])
     # Each element is summed over the slots in the same order, whoever does it.
@@ -206,7 +264,8 @@ def accumulate(
             _slot_begin(chunk + 1, n_merging, size))
     unpack_statistics(
         structure, &slots[0, 0], D, n_components, &counts[0], &first[0, 0], second_out)
-    return slots[0, size - 1]
+    for i in range(tally_size):
+        tally[i] = slots[0, size - tally_size + i]
 
 
 def score(
@@ -214,6 +273,7 @@ def score(
     const floating[:, :] X,             # IN  (n_rows, D)
     const double[::1] shift,            # IN  (D,)
     const floating[::1] parameters,     # IN  from pack_parameters
+    const float[::1] no_bounds,         # IN  (K,), zeros
     Py_ssize_t n_components,            # IN
     Py_ssize_t tile_size,               # IN
     floating[:, ::1] arena,             # SCRATCH (n_threads, scratch_size), aligned
@@ -234,7 +294,7 @@ def score(
     for t in prange(n_tiles, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
         score_slot(
             structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
-            &parameters[0], n_components, t, t + 1, &arena[threadid(), 0], log_likelihood_out,
+            &parameters[0], &no_bounds[0], n_components, t, t + 1, &arena[threadid(), 0], log_likelihood_out,
             responsibilities_out, labels_out)
 
 

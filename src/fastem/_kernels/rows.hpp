@@ -8,14 +8,15 @@
 
 namespace fastem {
 
-// Copies up to n rows of X from `row` on into a tile, less the shift; points beyond the end are 0.
-// The subtraction is done in double, so float32 data with a large offset keep their digits.
+// Copies up to n rows of X from place `row` of the order on (null: as they are) into a tile, less
+// the shift; points beyond the end are 0. The subtraction is done in double, so float32 data with a
+// large offset keep their digits.
 template <class T>
 void load_tile(const T* X, index row_stride, index column_stride, index n_rows, index n_features,
-               const double* shift, index row, index n, T* tile) {
+               const int* order, const double* shift, index row, index n, T* tile) {
     const index filled = std::min(n, n_rows - row);
     for (index i = 0; i < filled; ++i) {
-        const T* x = X + (row + i) * row_stride;
+        const T* x = X + (order ? order[row + i] : row + i) * row_stride;
         for (index j = 0; j < n_features; ++j)
             tile[j * n + i] = static_cast<T>(static_cast<double>(x[j * column_stride]) - shift[j]);
     }
@@ -28,15 +29,18 @@ template <class T> struct Rows {
     const T* packed;  // (n_tiles, n_features, n), or null: read X
     const T* X;
     index row_stride, column_stride;
+    const int* order;             // (n_rows,), or null: which row of X stands where
     const double* shift;
-    const double* sample_weight;  // (n_rows,), or null: all 1
+    const double* sample_weight;  // (n_rows,), in that order, or null: all 1
     index n_rows, n_features, n;
 
     const T* tile(index t, T* buffer) const {
         if (packed) return packed + t * n_features * n;
-        load_tile(X, row_stride, column_stride, n_rows, n_features, shift, t * n, n, buffer);
+        load_tile(X, row_stride, column_stride, n_rows, n_features, order, shift, t * n, n, buffer);
         return buffer;
     }
+
+    index row(index place) const { return order ? order[place] : place; }
 
     // Weights of the points of tile t; 0 marks the padding of the last tile.
     void tile_weights(index t, T* out) const {

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from . import STRUCTURES
 from . import kernels as default_kernels
+from .skipping import Skipping
 
 FloatArray = NDArray[Any]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 _NO_DOUBLES: FloatArray = np.empty(0)
 _NO_LABELS: FloatArray = np.empty(0, dtype=np.intc)
+_TALLY = ("log_likelihood", "pairs", "computed", "parts")
 
 # Below this many products (rows x components x features) starting threads costs more than they
 # save: it is some 50 microseconds of work for a diagonal covariance, more for a full one.
@@ -97,6 +99,7 @@ class Rows:
     shift: FloatArray = field(default=None)  # type: ignore[arg-type]
     pack: bool = True
     kernels: ModuleType = default_kernels
+    arrangement: Arrangement = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         X = self.X
@@ -104,6 +107,7 @@ class Rows:
             object.__setattr__(self, "X", np.ascontiguousarray(X))
         if self.shift is None:
             object.__setattr__(self, "shift", self._nearest_to_zero())
+        object.__setattr__(self, "arrangement", Arrangement(self))
 
     @property
     def n_rows(self) -> int:
@@ -133,16 +137,6 @@ class Rows:
         return float(self.n_rows if self.sample_weight is None else self.weights.sum())
 
     @cached_property
-    def tiles(self) -> FloatArray:
-        """The packed copy; empty where none is kept."""
-        if not self.pack:
-            return np.empty((0, 1, 1), dtype=self.X.dtype)
-        out = aligned_empty((self.n_tiles, self.n_features, self.tile_size), self.X.dtype)
-        threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
-        self.kernels.pack_tiles(self.X, self.shift, self.tile_size, out, threads)
-        return out
-
-    @cached_property
     def scatter(self) -> FloatArray:
         """sum of w (x - shift)(x - shift)^T over all rows, (n_features, n_features)."""
         D = self.n_features
@@ -162,6 +156,62 @@ class Rows:
         return np.clip(0.0, slots[:, 0].min(axis=0), slots[:, 1].max(axis=0))
 
 
+class Arrangement:
+    """The packed copy of rows, and the order in which they lie there.
+
+    Both are made when first asked for; the order is found out in the course of a fit. Sums do not
+    depend on the threads in any order, but on the order itself by their rounding.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.order: NDArray[np.intc] = _NO_LABELS
+        self.version = 0  # counts the orders there have been
+        self._tiles: FloatArray | None = None
+        self._weights: FloatArray | None = None
+        self._labels: FloatArray | None = None
+
+    @property
+    def tiles(self) -> FloatArray:
+        """The packed copy; empty where none is kept."""
+        if self._tiles is None:
+            rows = self._rows
+            shape = (rows.n_tiles, rows.n_features, rows.tile_size) if rows.pack else (0, 1, 1)
+            self._tiles = aligned_empty(shape, rows.X.dtype)
+            self._fill()
+        return self._tiles
+
+    @property
+    def weights(self) -> FloatArray:
+        """The weights in this order, as the kernels take them: empty for none."""
+        if self._weights is None:
+            weights = self._rows.weights
+            self._weights = weights[self.order] if len(self.order) and len(weights) else weights
+        return self._weights
+
+    def by_labels(self, labels: FloatArray) -> None:
+        """Rows of one label side by side."""
+        if labels is not self._labels:
+            kind = np.int16 if labels.max(initial=0) < 1 << 15 else np.int64  # 16 bits: fast
+            self.by_order(np.argsort(labels.astype(kind), kind="stable").astype(np.intc))
+            self._labels = labels
+
+    def by_order(self, order: NDArray[np.intc]) -> None:
+        """Row order[i] at place i."""
+        self.order, self._weights, self._labels = order, None, None
+        self.version += 1
+        if self._tiles is not None:
+            self._fill()
+
+    def _fill(self) -> None:
+        rows = self._rows
+        if self._tiles is not None and len(self._tiles):
+            threads = useful_threads(rows.n_threads, rows.n_rows, 1, rows.n_features)
+            rows.kernels.pack_tiles(
+                rows.X, self.order, rows.shift, rows.tile_size, self._tiles, threads
+            )
+
+
 class Workspace:
     """Scratch and outputs of the passes of one fit, for one structure and number of components.
 
@@ -179,10 +229,15 @@ class Workspace:
         self.rows, self.structure, self.n_components = rows, structure, n_components
         self.n_threads = useful_threads(rows.n_threads, rows.n_rows, K, D)
         self.parameters = aligned_empty((kernels.parameters_size(structure, D, K),), dtype)
-        scratch = kernels.scratch_size(structure, D, K, n)
+        scratch = kernels.scratch_size(structure, D, K, n, dtype.itemsize)
         self.arena = aligned_empty((self.n_threads, scratch), dtype)
         self._no_known = np.empty((0, K), dtype=dtype)
         self._beside: dict[int, Workspace] = {}
+        self.skipping = Skipping(rows, structure, K)
+        #: Components with less than exp(-cut) of the best one's part in a row have none
+        self.cut: float = kernels.fit_cut(dtype.itemsize)
+        #: Share of all pairs of a row and a component that the last pass left out
+        self.skipped = 0.0
 
     def beside(self, structure: int) -> Workspace:
         """The workspace of another structure on the same rows, made when first asked for."""
@@ -193,18 +248,23 @@ class Workspace:
     @cached_property
     def slots(self) -> FloatArray:
         rows, K = self.rows, self.n_components
-        size = K * rows.kernels.statistics_size(self.structure, rows.n_features) + 1
+        size = K * rows.kernels.statistics_size(self.structure, rows.n_features) + len(_TALLY)
         return np.empty((n_slots(rows.n_tiles, size, rows.X.nbytes), size))
 
-    def _pack(self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None) -> None:
+    def _pack(
+        self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None
+    ) -> FloatArray:
+        """Parameters to the kernels' layout; returns the factors, flat."""
+        factors = np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(-1)
         self.rows.kernels.pack_parameters(
             self.structure,
             parameters["constants"],
             parameters["means"],
             parameters["means"] if about is None else about,
-            np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(-1),
+            factors,
             self.parameters,
         )
+        return factors
 
     def accumulate(
         self,
@@ -230,28 +290,47 @@ class Workspace:
         counts (K,), first (K, D), second (K, second_size), log_likelihood
         """
         rows, K, D = self.rows, self.n_components, self.rows.n_features
-        self._pack(parameters, about)
+        factors = self._pack(parameters, about)
         counts, first = np.empty(K), np.empty((K, D))
         second = np.empty((K, rows.kernels.second_size(self.structure, D)))
-        log_likelihood = rows.kernels.accumulate(
+        tally = np.empty(len(_TALLY))
+        skipping, arrangement = self.skipping, rows.arrangement
+        known = labels is not None or responsibilities is not None
+        if known:
+            skipping.begin(labels)
+            keys = skipping.no_keys
+        else:
+            keys = skipping.before(parameters["means"], factors, self.n_threads)
+        rows.kernels.accumulate(
             self.structure,
-            rows.tiles,
+            arrangement.tiles,
             rows.X,
+            arrangement.order,
             rows.shift,
-            rows.weights,
+            arrangement.weights,
             _NO_LABELS if labels is None else labels,
             self._no_known if responsibilities is None else responsibilities,
             self.parameters,
             K,
             rows.tile_size,
+            self.cut,
+            skipping.nearest,
+            skipping.moved,
+            keys,
+            skipping.row_bits,
             self.arena,
             self.slots,
             counts,
             first,
             second,
+            tally,
             self.n_threads,
         )
-        return counts, first, second, log_likelihood
+        if not known:
+            totals = dict(zip(_TALLY, tally.tolist(), strict=True))
+            self.skipped = 1.0 - totals["computed"] / totals["pairs"]
+            skipping.after(keys, totals)
+        return counts, first, second, float(tally[0])
 
     def score(
         self,
@@ -279,6 +358,7 @@ class Workspace:
             rows.X,
             rows.shift,
             self.parameters,
+            np.zeros(self.n_components, dtype=np.float32),
             self.n_components,
             rows.tile_size,
             self.arena,

@@ -19,6 +19,12 @@ inline constexpr index point_vectors = 4;
 inline constexpr index point_vectors = 2;
 #endif
 
+// Points that are decided on together: whether a component can matter to any of them. A multiple of
+// point_vectors vectors, and a divisor of the points of a tile.
+template <class T>
+inline constexpr index group = point_vectors * lanes<T> > 32 ? point_vectors * lanes<T> : 32;
+template <class T> inline constexpr index group_vectors = group<T> / lanes<T>;
+
 // Rows of a triangular factor handled together; packed parameters are padded to a multiple of it.
 inline constexpr index block = 4;
 inline constexpr index blocks(index n) { return (n + block - 1) / block; }

@@ -2,7 +2,9 @@
 // slot; who runs which slot, on how many threads, is decided above, and cannot change a bit.
 #pragma once
 
-#include "responsibilities.hpp"
+#include <cstdint>
+
+#include "expectation.hpp"
 #include "rows.hpp"
 
 namespace fastem {
@@ -45,17 +47,40 @@ template <class T, template <class> class S> struct Parameters {
 
 // The scratch of one thread, carved from the arena that Python allocated.
 template <class T> struct Scratch {
-    T *log_p, *log_likelihood, *weights, *tile, *structure;
+    T *log_p, *weights, *outcome, *tile, *structure, *bound;
+    float* nearest;     // (K,): Bounds of one group, where none are kept
+    int* components;    // (K,): those that can matter to a group
+    int* n_groups;      // (K,): groups of the tile in which a component has a part
+    int* members;       // (K, n / group): which
+    int* touched;       // (K,): components with a part in the tile
 
     static index size(index structure_size, index D, index K, index n) {
-        return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size);
+        return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) + align(K) +
+               integers(K) * 4 + integers(K * (n / group<T>));
     }
-    Scratch(T* arena, index D, index K, index n)
-        : log_p(arena),
-          log_likelihood(log_p + align(K * n)),
-          weights(log_likelihood + align(n)),
-          tile(weights + align(n)),
-          structure(tile + align(D * n)) {}
+    Scratch(T* arena, index structure_size, index D, index K, index n) {
+        const auto take = [&arena](index count) {
+            T* here = arena;
+            arena += count;
+            return here;
+        };
+        log_p = take(align(K * n));
+        weights = take(align(n));
+        outcome = take(align(n));
+        tile = take(align(D * n));
+        structure = take(align(structure_size));
+        bound = take(align(K));
+        nearest = reinterpret_cast<float*>(take(integers(K)));
+        components = reinterpret_cast<int*>(take(integers(K)));
+        n_groups = reinterpret_cast<int*>(take(integers(K)));
+        touched = reinterpret_cast<int*>(take(integers(K)));
+        members = reinterpret_cast<int*>(take(integers(K * (n / group<T>))));
+    }
+
+  private:
+    static index integers(index count) {  // so many of 4 bytes, in elements of T
+        return align((4 * count + static_cast<index>(sizeof(T)) - 1) / static_cast<index>(sizeof(T)));
+    }
 };
 
 // Responsibilities that are known instead of computed: maximum likelihood on labelled data, and
@@ -66,93 +91,190 @@ template <class T> struct Known {
 
     explicit operator bool() const { return labels || responsibilities; }
 
-    void fill(index row, index filled, index K, index n, const T* weights, T* r) const {
-        std::fill(r, r + K * n, T(0));
-        for (index i = 0; i < filled; ++i) {
-            if (labels) {
-                const index k = labels[row + i];
-                if (k >= 0 && k < K) r[k * n + i] = weights[i];
-            } else {
-                for (index k = 0; k < K; ++k)
-                    r[k * n + i] = weights[i] * responsibilities[(row + i) * K + k];
+    // Row k of r becomes the responsibilities of component k times the weights, or the roots of
+    // that; part(k, g) is called for each group g in which k has a part.
+    template <class Part>
+    void fill(const Rows<T>& rows, index first, index filled, index K, const T* weights, bool roots,
+              T* r, Part&& part) const {
+        const index n = rows.n;
+        for (index g = 0; g * group<T> < filled; ++g) {
+            const index begin = g * group<T>, end = std::min(filled, begin + group<T>);
+            for (index k = 0; k < K; ++k)
+                std::fill(r + k * n + begin, r + k * n + begin + group<T>, T(0));
+            for (index i = begin; i < end; ++i) {
+                const index row = rows.row(first + i);
+                const T w = roots ? std::sqrt(weights[i]) : weights[i];
+                if (labels) {
+                    if (labels[row] >= 0 && labels[row] < K) r[labels[row] * n + i] = w;
+                } else {
+                    for (index k = 0; k < K; ++k) {
+                        const T known = responsibilities[row * K + k];
+                        r[k * n + i] = w * (roots ? std::sqrt(known) : known);
+                    }
+                }
+            }
+            for (index k = 0; k < K; ++k) {
+                bool any = false;  // a NaN is not 0 either
+                for (index i = begin; i < end; ++i) any = any || r[k * n + i] != T(0);
+                if (any) part(k, g);
             }
         }
     }
 };
 
-// E-step of one tile: scratch.log_p becomes log(weight_k) + log p_k(x_i).
-//
-// Every pair is computed here. A pair that cannot matter is to be left out at this one place: the
-// order of the components, the running maximum and the early exit belong in this loop.
-template <class T, template <class> class S>
-inline void joint_log_density(const Parameters<T, S>& parameters, const T* tile, index D, index K,
-                              index n, Scratch<T>& scratch) {
-    const T* points = S<T>::prepare(tile, parameters.shared, D, n, scratch.structure);
-    for (index k = 0; k < K; ++k)
-        S<T>::log_density(points, parameters.component(k), parameters.constants[k], D, n,
-                          scratch.log_p + k * n);
-}
+// What one slot adds up besides the moments, at the end of its statistics.
+struct Tally {
+    static constexpr index size = 4;
+    double log_likelihood, n_pairs, n_computed, n_parts;
+    // in pairs of a row and a component: all, those whose density was worked out to the end, and
+    // those that have a part in each other (only while kinship is asked for)
+    void write(double* out) const {
+        out[0] = log_likelihood;
+        out[1] = n_pairs;
+        out[2] = n_computed;
+        out[3] = n_parts;
+    }
+};
 
-template <class T> inline bool any_nonzero(const T* r, index n) {
-    for (index i = 0; i < n; i += lanes<T>)
-        if (xsimd::any(load(r + i) != vec<T>(T(0)))) return true;  // a NaN is not 0 either
-    return false;
-}
+// What to sort the rows by, so that like comes to stand beside like: (best component, how many have
+// a part, second best), then the row itself, as one number.
+struct SortKeys {
+    std::uint64_t* keys;  // (n_rows,), or null
+    int row_bits;
+
+    template <class T>
+    void write(const Kinship<T>& kin, const Rows<T>& rows, index first, index filled, index K,
+               double& n_parts) const {
+        constexpr std::uint64_t most_parts = 31;
+        const std::uint64_t base = static_cast<std::uint64_t>(K);
+        for (index i = 0; i < filled; ++i) {
+            const std::uint64_t parts = static_cast<std::uint64_t>(kin.n_parts[i]);
+            n_parts += static_cast<double>(kin.n_parts[i]);
+            const std::uint64_t key = (static_cast<std::uint64_t>(kin.best[i]) * (most_parts + 1) +
+                                       std::min(parts, most_parts)) * base +
+                                      static_cast<std::uint64_t>(kin.second[i]);
+            keys[first + i] = key << row_bits | static_cast<std::uint64_t>(rows.row(first + i));
+        }
+    }
+};
 
 // Statistics and log-likelihood of tiles first..last-1, added to `statistics`:
-// K x statistics_size doubles, then the log-likelihood.
+// K x statistics_size doubles, then the Tally.
 template <class T, template <class> class S>
-void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known,
-                     index K, index first, index last, T* arena, double* statistics) {
+void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known, T cut,
+                      Bounds bounds, const SortKeys& sort_keys, index K, index first, index last,
+                      T* arena, double* statistics) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    Scratch<T> scratch(arena, D, K, n);
-    std::fill(statistics, statistics + K * size + 1, 0.0);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n);
+    const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
+    if (!bounds.by_group) {
+        bounds.nearest = scratch.nearest;
+        std::fill(scratch.nearest, scratch.nearest + K, 0.0f);
+    }
+    std::fill(scratch.n_groups, scratch.n_groups + K, 0);
+    std::fill(statistics, statistics + K * size + Tally::size, 0.0);
+    Tally tally{};
+    index winner = 0;
+    const index groups_of_tile = n / group<T>;
+    const bool roots = S<T>::wants_roots(D);
     for (index t = first; t < last; ++t) {
+        const index place = t * n, filled = std::min(n, rows.n_rows - place);
         const T* tile = rows.tile(t, scratch.tile);
         rows.tile_weights(t, scratch.weights);
-        T* r = scratch.log_p;
+        index n_touched = 0;
+        const auto part = [&](index k, index g) {
+            int& count = scratch.n_groups[k];
+            if (count == 0) scratch.touched[n_touched++] = static_cast<int>(k);
+            scratch.members[k * groups_of_tile + count++] = static_cast<int>(g);
+        };
         if (known) {
-            known.fill(t * n, std::min(n, rows.n_rows - t * n), K, n, scratch.weights, r);
+            known.fill(rows, place, filled, K, scratch.weights, roots, scratch.log_p, part);
         } else {
-            joint_log_density<T, S>(parameters, tile, D, K, n, scratch);
-            statistics[K * size] +=
-                normalise(K, n, fit_cut<T>, scratch.weights, r, scratch.log_likelihood);
+            const T* points = S<T>::prepare(tile, parameters.shared, D, n, scratch.structure);
+            vec<T> total(T(0));
+            for (index g = 0; g * group<T> < filled; ++g) {
+                const index at = g * group<T>;
+                T* log_p = scratch.log_p + at;
+                vec<T> largest[group_vectors<T>];
+                index n_computed = 0;
+                const index n_listed = log_densities<T, S>(
+                    parameters, points + at, D, K, n, cut, bounds,
+                    bounds.row(t * groups_of_tile + g, K), group_scratch, winner, log_p, largest,
+                    n_computed);
+                const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
+                const index in_group = std::min(group<T>, filled - at);
+                tally.n_pairs += static_cast<double>(in_group * K);
+                tally.n_computed += static_cast<double>(in_group * n_computed);
+                if (sort_keys.keys) {
+                    Kinship<T> kin;
+                    kin.find(densities, cut);
+                    sort_keys.write(kin, rows, place + at, in_group, K, tally.n_parts);
+                }
+                // a whole group without weights: they are all 1
+                const bool plain = !rows.sample_weight && in_group == group<T>;
+                normalise(densities, cut, plain ? nullptr : scratch.weights + at, roots,
+                          static_cast<T*>(nullptr), total, [&](index k) { part(k, g); });
+            }
+            add_lane_sums(&total, 1, &tally.log_likelihood);
         }
-        for (index k = 0; k < K; ++k) {
-            const T* rk = r + k * n;
-            if (!any_nonzero(rk, n)) continue;
-            S<T>::moments(tile, parameters.about(k), rk, D, n, scratch.structure,
+        for (index a = 0; a < n_touched; ++a) {
+            const index k = scratch.touched[a];
+            const Members<T> members{scratch.log_p + k * n, scratch.members + k * groups_of_tile,
+                                     scratch.n_groups[k]};
+            scratch.n_groups[k] = 0;
+            S<T>::moments(tile, parameters.about(k), members, D, n, scratch.structure,
                           statistics + k * size);
         }
     }
+    tally.write(statistics + K * size);
 }
 
 // Outputs for the rows of tiles first..last-1; each output may be null.
 template <class T, template <class> class S>
-void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index first, index last,
-                T* arena, double* log_likelihood, T* responsibilities, long long* labels) {
+void score_tiles(const Rows<T>& rows, const T* packed_parameters, const float* no_bounds, index K,
+                 index first, index last, T* arena, double* log_likelihood, T* responsibilities,
+                 long long* labels) {
     const index D = rows.n_features, n = rows.n;
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    Scratch<T> scratch(arena, D, K, n);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n);
+    const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
+    const Bounds bounds{scratch.nearest, no_bounds, no_bounds, false};
+    std::fill(scratch.nearest, scratch.nearest + K, 0.0f);
+    std::fill(scratch.weights, scratch.weights + n, T(1));
+    const T cut = responsibilities ? score_cut<T> : log_likelihood ? fit_cut<T> : label_cut<T>;
+    index winner = 0;
     for (index t = first; t < last; ++t) {
-        const index row = t * n, filled = std::min(n, rows.n_rows - row);
-        joint_log_density<T, S>(parameters, rows.tile(t, scratch.tile), D, K, n, scratch);
-        if (labels) {
-            most_likely(K, n, scratch.log_p, scratch.weights);
+        const T* points = S<T>::prepare(rows.tile(t, scratch.tile), parameters.shared, D, n,
+                                        scratch.structure);
+        for (index at = 0; at < std::min(n, rows.n_rows - t * n); at += group<T>) {
+            const index row = t * n + at, filled = std::min(group<T>, rows.n_rows - row);
+            T* log_p = scratch.log_p + at;
+            vec<T> largest[group_vectors<T>], total(T(0));
+            index n_computed = 0;
+            const index n_listed = log_densities<T, S>(parameters, points + at, D, K, n, cut,
+                                                       bounds, scratch.nearest, group_scratch,
+                                                       winner, log_p, largest, n_computed);
+            const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
+            if (labels) {
+                most_likely(densities, scratch.outcome);
+                for (index i = 0; i < filled; ++i)
+                    labels[row + i] = static_cast<long long>(scratch.outcome[i]);
+            }
+            if (!log_likelihood && !responsibilities) continue;
+            normalise(densities, cut, static_cast<const T*>(scratch.weights), false,
+                      scratch.outcome, total, [](index) {});
+            if (log_likelihood)
+                for (index i = 0; i < filled; ++i)
+                    log_likelihood[row + i] = static_cast<double>(scratch.outcome[i]);
+            if (!responsibilities) continue;
+            std::fill(responsibilities + row * K, responsibilities + (row + filled) * K, T(0));
             for (index i = 0; i < filled; ++i)
-                labels[row + i] = static_cast<long long>(scratch.weights[i]);
+                for (index a = 0; a < n_listed; ++a) {
+                    const index k = scratch.components[a];
+                    responsibilities[(row + i) * K + k] = log_p[k * n + i];
+                }
         }
-        if (!log_likelihood && !responsibilities) continue;
-        std::fill(scratch.weights, scratch.weights + n, T(1));
-        normalise(K, n, score_cut<T>, scratch.weights, scratch.log_p, scratch.log_likelihood);
-        if (log_likelihood)
-            for (index i = 0; i < filled; ++i)
-                log_likelihood[row + i] = static_cast<double>(scratch.log_likelihood[i]);
-        if (responsibilities)
-            for (index i = 0; i < filled; ++i)
-                for (index k = 0; k < K; ++k)
-                    responsibilities[(row + i) * K + k] = scratch.log_p[k * n + i];
     }
 }
 

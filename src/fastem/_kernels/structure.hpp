@@ -1,6 +1,7 @@
 // What a covariance structure is to the kernels. A structure is a struct template over the type of
-// the lanes, with static members only, and one line in structures.hpp. For a tile of n points and
-// D features:
+// the lanes, with static members only, and one line in structures.hpp. Its density is
+//     log p_k(x) = constant_k - |y_k|^2 / 2,    y_k = U_k (x - mu_k),
+// and for a tile of n points and D features it has:
 //
 //   shared_size(D), parameter_size(D)    packed parameters: once, and for each component (the point
 //                                        that its moments are about is kept beside them)
@@ -10,17 +11,75 @@
 //   scratch_size(D, n)                   scratch of prepare and of moments (never at one time
 //                                        beyond this size in all)
 //   pack_shared, pack_component          double parameters to packed ones
-//   prepare(tile, ...)                   once a tile, before log_density: the points it reads
-//   log_density(points, ...)             constant + log of the unnormalised density, n points
-//   moments(tile, about, r, ...)         adds S0, S1, S2 about a point to the statistics
+//   prepare(tile, ...)                   once a tile, before distances: the points it reads
+//   vectors, distances(points, ...)      |y|^2 of so many vectors of points; false where it ended
+//                                        early, all sums being above `stop` already
+//   wants_roots(D)                       whether moments takes roots of the responsibilities
+//   moments(tile, about, members, ...)   adds S0, S1, S2 about a point to the statistics
+//   contraction(...)                     how near |y| can have come since other parameters
 //   unpack(statistics, ...)              statistics to counts, first and second moments
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "simd.hpp"
 
 namespace fastem {
+
+// The points of a tile that moments are taken of: whole groups. `r` holds the responsibilities of
+// the points of the tile (or the square roots of them, where the structure wants roots); nothing
+// where a group is no member.
+template <class T> struct Members {
+    const T* r;
+    const int* groups;
+    index n_groups;
+
+    index size() const { return n_groups * group<T>; }
+    // f(where in the tile, how many points were before) for each vector of points
+    template <class F> void each_vector(F&& f) const {
+        for (index a = 0; a < n_groups; ++a) {
+            const index at = groups[a] * group<T>, before = a * group<T>;
+            for (index v = 0; v < group_vectors<T>; ++v) f(at + v * lanes<T>, before + v * lanes<T>);
+        }
+    }
+};
+
+// For parameters that changed from U, mu to U', mu': |y'| >= keep |y| - loss for any point, since
+// y' = A y - U' (mu' - mu) with A = U' U^-1, whose least singular value is keep or more.
+struct Contraction {
+    double keep, loss;
+};
+
+// |U (to - from)| for a lower triangular U, given as its transpose (D, D).
+inline double whitened_step(const double* precision_cholesky, const double* from, const double* to,
+                            index D) {
+    double sum = 0;
+    for (index i = 0; i < D; ++i) {
+        double y = 0;
+        for (index j = 0; j <= i; ++j) y += precision_cholesky[j * D + i] * (to[j] - from[j]);
+        sum += y * y;
+    }
+    return std::sqrt(sum);
+}
+
+// The least singular value of U' U^-1 is at least 1 / (1 + |U U'^-1 - I|_F). Lower triangular
+// factors as their transposes (D, D); row: scratch of D doubles.
+inline double least_stretch(const double* old_factor, const double* new_factor, index D,
+                            double* row) {
+    double sum = 0;
+    for (index i = 0; i < D; ++i) {
+        // row i of W U' = U, from the diagonal down
+        for (index j = 0; j <= i; ++j) row[j] = old_factor[j * D + i];
+        for (index l = i; l >= 0; --l) {
+            const double w = row[l] / new_factor[l * D + l];
+            for (index j = 0; j < l; ++j) row[j] -= w * new_factor[j * D + l];
+            const double e = l == i ? w - 1 : w;
+            sum += e * e;
+        }
+    }
+    return 1 / (1 + std::sqrt(sum));
+}
 
 // For structures whose components share nothing: a tile is read as it is.
 template <class T> struct Unshared {
@@ -30,32 +89,45 @@ template <class T> struct Unshared {
     static const T* prepare(const T* tile, const T*, index, index, T*) { return tile; }
 };
 
-// *out += sum of r.
-template <class T> inline void add_total(const T* r, index n, double* out) {
-    vec<T> total(T(0));
-    for (index i = 0; i < n; i += lanes<T>) total += load(r + i);
-    add_lane_sums(&total, 1, out);
+template <class T, index P> inline bool all_above(const vec<T> (&q)[P], const vec<T> (&stop)[P]) {
+    auto above = q[0] > stop[0];
+    for (index v = 1; v < P; ++v) above = above & (q[v] > stop[v]);
+    return xsimd::all(above);
 }
 
-// log_p = constant + half * |y - centre|^2.
-template <class T>
-inline void squared_distance(const T* points, const T* centre, T half, T constant, index D,
-                             index n, T* log_p) {
+// Sums of squares over the features, `P` vectors of points at a time: q += y^2 with
+// y = residual(feature, vector). May end early, where all sums are above `stop`; returns whether it
+// went to the end.
+template <class T, index P, class Residual>
+inline bool sum_of_squares(index D, const vec<T> (&stop)[P], bool may_stop, vec<T> (&q)[P],
+                           Residual&& residual) {
     using V = vec<T>;
-    constexpr index P = 4;
-    for (index i = 0; i < n; i += P * lanes<T>) {
-        V q[P];
-        for (index v = 0; v < P; ++v) q[v] = V(T(0));
-        for (index j = 0; j < D; ++j) {
-            const V b(centre[j]);
+    constexpr index step = 8;  // features between two looks
+    V even[P], odd[P];         // two sums for every vector, so that additions need not wait
+    for (index v = 0; v < P; ++v) even[v] = odd[v] = V(T(0));
+    bool complete = true;
+    for (index j = 0; j < D;) {
+        const index last = may_stop ? std::min(D, j + step) : D;
+        for (; j + 1 < last; j += 2)
             for (index v = 0; v < P; ++v) {
-                const V y = load(points + j * n + i + v * lanes<T>) - b;
-                q[v] = xsimd::fma(y, y, q[v]);
+                const V y = residual(j, v), z = residual(j + 1, v);
+                even[v] = xsimd::fma(y, y, even[v]);
+                odd[v] = xsimd::fma(z, z, odd[v]);
             }
+        for (; j < last; ++j)
+            for (index v = 0; v < P; ++v) {
+                const V y = residual(j, v);
+                even[v] = xsimd::fma(y, y, even[v]);
+            }
+        if (j == D) break;
+        for (index v = 0; v < P; ++v) q[v] = even[v] + odd[v];
+        if (all_above<T>(q, stop)) {
+            complete = false;
+            break;
         }
-        for (index v = 0; v < P; ++v)
-            store(log_p + i + v * lanes<T>, xsimd::fma(V(half), q[v], V(constant)));
     }
+    for (index v = 0; v < P; ++v) q[v] = even[v] + odd[v];
+    return complete;
 }
 
 // Second moments that a structure without products between features keeps.
@@ -63,37 +135,27 @@ enum class Squares { none, pooled, by_feature };
 
 // Statistics S0, S1 (D), S2 (0, 1 or D) in a row.
 template <class T, Squares squares> struct AxisStatistics {
+    static constexpr index vectors = 4;
+
     static index second_size(index D) {
         return squares == Squares::none ? 0 : squares == Squares::pooled ? 1 : D;
     }
     static index statistics_size(index D) { return 1 + D + second_size(D); }
 
-    static void moments(const T* tile, const T* mean, const T* r, index D, index n, T*,
-                        double* statistics) {
-        using V = vec<T>;
-        add_total(r, n, statistics);
-        V pooled(T(0));
-        for (index j = 0; j < D; j += block) {
-            const index B = std::min(block, D - j);
-            V first[block], second[block];
-            for (index f = 0; f < B; ++f) {
-                V s1(T(0)), s2(T(0));
-                const V m(mean[j + f]);
-                const T* x = tile + (j + f) * n;
-                for (index i = 0; i < n; i += lanes<T>) {
-                    const V d = load(x + i) - m, rd = load(r + i) * d;
-                    s1 += rd;
-                    if constexpr (squares != Squares::none) s2 = xsimd::fma(rd, d, s2);
-                }
-                first[f] = s1;
-                second[f] = s2;
-                if constexpr (squares == Squares::pooled) pooled += s2;
-            }
-            add_lane_sums(first, B, statistics + 1 + j);
-            if constexpr (squares == Squares::by_feature)
-                add_lane_sums(second, B, statistics + 1 + D + j);
-        }
-        if constexpr (squares == Squares::pooled) add_lane_sums(&pooled, 1, statistics + 1 + D);
+    static bool wants_roots(index) { return false; }
+
+    static void moments(const T* tile, const T* mean, const Members<T>& members, index D, index n,
+                        T*, double* statistics) {
+        vec<T> total(T(0));
+        members.each_vector([&](index at, index) { total += load(members.r + at); });
+        add_lane_sums(&total, 1, statistics);
+        double pooled = 0;
+        index j = 0;
+        for (; j + block <= D; j += block)
+            features<block>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
+        for (; j < D; ++j)
+            features<1>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
+        if constexpr (squares == Squares::pooled) statistics[1 + D] += pooled;
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first,
@@ -101,6 +163,30 @@ template <class T, Squares squares> struct AxisStatistics {
         *count = statistics[0];
         std::copy(statistics + 1, statistics + 1 + D, first);
         std::copy(statistics + 1 + D, statistics + statistics_size(D), second);
+    }
+
+  private:
+    // Moments of `count` features together, so that no sum waits for itself.
+    template <index count>
+    static void features(const T* x, const T* mean, const Members<T>& members, index n,
+                         double* first, index D, double& pooled) {
+        using V = vec<T>;
+        V s1[count], s2[count];
+        for (index f = 0; f < count; ++f) s1[f] = s2[f] = V(T(0));
+        members.each_vector([&](index at, index) {
+            const V r = load(members.r + at);
+            for (index f = 0; f < count; ++f) {
+                const V d = load(x + f * n + at) - V(mean[f]), rd = r * d;
+                s1[f] += rd;
+                if constexpr (squares != Squares::none) s2[f] = xsimd::fma(rd, d, s2[f]);
+            }
+        });
+        add_lane_sums(s1, count, first);
+        if constexpr (squares == Squares::by_feature) add_lane_sums(s2, count, first + D);
+        if constexpr (squares == Squares::pooled) {
+            for (index f = 1; f < count; ++f) s2[0] += s2[f];
+            add_lane_sums(s2, 1, &pooled);
+        }
     }
 };
 

@@ -51,10 +51,9 @@ inline index second_size(int structure, index D) {
 }
 
 // Elements of the arena of one thread.
-inline index scratch_size(int structure, index D, index K, index n) {
+template <class T> inline index scratch_size(int structure, index D, index K, index n) {
     return with_structure(structure, [&](auto tag) {
-        return Scratch<double>::size(decltype(tag)::template type<double>::scratch_size(D, n), D, K,
-                                     n);
+        return Scratch<T>::size(decltype(tag)::template type<T>::scratch_size(D, n), D, K, n);
     });
 }
 
@@ -81,29 +80,51 @@ void pack_parameters(int structure, const double* constants, const double* means
     });
 }
 
+// keep, loss (K,): see Contraction. The old and new parameters of one structure, in double.
+inline void contraction(int structure, const double* old_means, const double* old_factors,
+                        const double* new_means, const double* new_factors, index D, index k,
+                        double* scratch, float* keep, float* loss) {
+    with_structure(structure, [&](auto tag) {
+        using S = typename decltype(tag)::template type<double>;
+        const index size = S::precision_size(D);  // 0 where it is shared
+        const Contraction c = S::contraction(old_means + k * D, old_factors + k * size,
+                                             new_means + k * D, new_factors + k * size, D, scratch);
+        const bool usable = std::isfinite(c.keep) && std::isfinite(c.loss);
+        // float, rounded to the safe side
+        *keep = usable ? static_cast<float>(std::min(c.keep, 1e6) * (1 - 1e-6)) : 0.0f;
+        *loss = usable ? static_cast<float>(std::min(c.loss, 1e30) * (1 + 1e-6)) : 0.0f;
+    });
+}
+
 template <class T>
 void accumulate_slot(int structure, const T* packed, const T* X, index row_stride,
-                     index column_stride, const double* shift, const double* sample_weight,
-                     index n_rows, index D, index n, const int* labels, const T* responsibilities,
-                     const T* parameters, index K, index first, index last, T* arena,
-                     double* statistics) noexcept {
-    const Rows<T> rows{packed, X, row_stride, column_stride, shift, sample_weight, n_rows, D, n};
+                     index column_stride, const int* order, const double* shift,
+                     const double* sample_weight, index n_rows, index D, index n,
+                     const int* labels, const T* responsibilities, const T* parameters, index K,
+                     double cut, float* nearest, const float* keep, const float* loss,
+                     bool by_group, std::uint64_t* sort_keys, int row_bits, index first, index last,
+                     T* arena, double* statistics) noexcept {
+    const Rows<T> rows{packed, X,  row_stride, column_stride, order, shift, sample_weight,
+                       n_rows, D, n};
     const Known<T> known{labels, responsibilities};
+    const Bounds bounds{nearest, keep, loss, by_group};
     with_structure(structure, [&](auto tag) {
-        accumulate_tiles<T, decltype(tag)::template type>(rows, parameters, known, K, first, last,
-                                                          arena, statistics);
+        accumulate_tiles<T, decltype(tag)::template type>(
+            rows, parameters, known, static_cast<T>(cut), bounds, SortKeys{sort_keys, row_bits}, K,
+            first, last, arena, statistics);
     });
 }
 
 template <class T>
 void score_slot(int structure, const T* X, index row_stride, index column_stride,
-                const double* shift, index n_rows, index D, index n, const T* parameters, index K,
-                index first, index last, T* arena, double* log_likelihood, T* responsibilities,
-                long long* labels) noexcept {
-    const Rows<T> rows{nullptr, X, row_stride, column_stride, shift, nullptr, n_rows, D, n};
+                const double* shift, index n_rows, index D, index n, const T* parameters,
+                const float* no_bounds, index K, index first, index last, T* arena,
+                double* log_likelihood, T* responsibilities, long long* labels) noexcept {
+    const Rows<T> rows{nullptr, X, row_stride, column_stride, nullptr, shift, nullptr, n_rows, D, n};
     with_structure(structure, [&](auto tag) {
-        score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last, arena,
-                                                     log_likelihood, responsibilities, labels);
+        score_tiles<T, decltype(tag)::template type>(rows, parameters, no_bounds, K, first, last,
+                                                     arena, log_likelihood, responsibilities,
+                                                     labels);
     });
 }
 

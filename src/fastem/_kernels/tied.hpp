@@ -10,6 +10,7 @@ namespace fastem {
 
 template <class T> struct Tied : AxisStatistics<T, Squares::none> {
     using V = vec<T>;
+    using AxisStatistics<T, Squares::none>::vectors;
     // Shared: zeros to start the product from, then U in blocks.
     static index shared_size(index D) { return block * blocks(D) + triangle_size(D); }
     static index parameter_size(index D) { return block * blocks(D); }  // U mean
@@ -36,13 +37,23 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
                 for (index r = 0; r < block; ++r)
                     for (index v = 0; v < P; ++v)
                         store(scratch + (row + r) * n + i + v * lanes<T>, y[r][v]);
+                return true;
             });
         return scratch;
     }
 
-    static void log_density(const T* points, const T* parameters, T constant, index D, index n,
-                            T* log_p) {
-        squared_distance(points, parameters, T(-0.5), constant, D, n, log_p);
+    static bool distances(const T* points, const T* centre, index D, index n,
+                          const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
+        return sum_of_squares<T>(D, stop, may_stop, q, [&](index j, index v) {
+            return load(points + j * n + v * lanes<T>) - V(centre[j]);
+        });
+    }
+
+    static Contraction contraction(const double* old_mean, const double* old_factor,
+                                   const double* new_mean, const double* new_factor, index D,
+                                   double* scratch) {
+        return {least_stretch(old_factor, new_factor, D, scratch),
+                whitened_step(new_factor, old_mean, new_mean, D)};
     }
 };
 

@@ -1,0 +1,115 @@
+"""What is remembered between the passes of a fit, so that pairs which cannot matter are left out.
+
+A pair of a row and a component is left out where the component's part in the row is below the
+kernels' `fit_cut` (1e-26 of the best component's): no sum changes by more than its rounding. Two
+things make that cheap to know, and both live here:
+
+- an order of the rows that has like beside like (first by the labels of the start, then by what an
+  E-step says), since kernels decide for a group of rows at a time;
+- for each group and component a lower bound of the whitened distances, carried from pass to pass as
+  the parameters move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .rows import Rows
+
+FloatArray = NDArray[Any]
+
+# Below this many products (rows x components x features) a pass is so short that there is nothing
+# to be saved.
+_LEAST_WORK = 2_000_000
+# Bounds take at most this share of the data's memory, or so many bytes.
+_BOUNDS_SHARE = 0.25
+_BOUNDS_BYTES = 1 << 20
+# Passes at which the order of the rows is looked at, from the start of a run
+_PASSES = {1, 4, 16, 64, 256}
+# A new order costs about a pass: it must promise to save this share of all pairs, ...
+_LEAST_GAIN = 0.1
+# ... and a second one is made only where the first has become so much worse.
+_WORSE = 1.3
+_PARTS_LEVELS = 32  # of the number of components with a part in a row, in a sort key
+_NO_KEYS: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+
+
+class Skipping:
+    """Bounds and order for the passes of one workspace.
+
+    Parameters
+    ----------
+    rows : Rows
+    structure : int
+        Kernel code of the covariance structure.
+    n_components : int
+    """
+
+    def __init__(self, rows: Rows, structure: int, n_components: int) -> None:
+        self.rows, self.structure = rows, structure
+        K, kernels, itemsize = n_components, rows.kernels, rows.X.itemsize
+        work = rows.n_rows * K * rows.n_features
+        self.enabled = K > 1 and work >= _LEAST_WORK
+        n_groups = rows.n_tiles * (rows.tile_size // kernels.group_size(itemsize))
+        n_bytes = 4 * n_groups * K
+        kept = self.enabled and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
+        self.nearest = np.zeros((n_groups if kept else 0, K), dtype=np.float32)
+        self.moved = np.zeros((2, K), dtype=np.float32)
+        self._scratch = np.empty((K if kept else 0, rows.n_features))
+        self._before: tuple[FloatArray, FloatArray] | None = None
+        self._version = rows.arrangement.version
+        self._n_passes = 0
+        self._computed_when_new: float | None = None
+        self.row_bits = int(rows.n_rows).bit_length()
+        key_bits = (K * K * _PARTS_LEVELS).bit_length()
+        self._sortable = (
+            self.enabled and rows.pack and key_bits + self.row_bits <= 64 and self.row_bits < 32
+        )
+
+    no_keys = _NO_KEYS
+
+    def begin(self, labels: FloatArray | None) -> None:
+        """A pass with known labels or responsibilities: the start of a run."""
+        self._n_passes = 0
+        self._computed_when_new = None
+        if labels is not None and self._sortable:
+            self.rows.arrangement.by_labels(labels)
+
+    def before(self, means: FloatArray, factors: FloatArray, n_threads: int) -> NDArray[np.uint64]:
+        """Note how far the parameters moved; returns room for sort keys where they are wanted."""
+        self._n_passes += 1
+        if len(self.nearest):
+            if self._version != self.rows.arrangement.version:
+                self.nearest.fill(0.0)
+            elif self._before is not None:
+                self.rows.kernels.contraction(
+                    self.structure, *self._before, means, factors, self._scratch, self.moved,
+                    n_threads,
+                )  # fmt: skip
+            self._before = means, factors
+        self._version = self.rows.arrangement.version
+        if self._sortable and self._n_passes in _PASSES:
+            return np.empty(self.rows.n_rows, dtype=np.uint64)
+        return _NO_KEYS
+
+    def after(self, keys: NDArray[np.uint64], tally: Mapping[str, float]) -> None:
+        """Put the rows in a better order where that pays."""
+        if not self._sortable:
+            return
+        computed = tally["computed"] / tally["pairs"]
+        if self._computed_when_new is None and self._n_passes > 1:
+            self._computed_when_new = computed  # what the present order gives when it is new
+        if not len(keys):
+            return
+        gain = computed - tally["parts"] / tally["pairs"]
+        known = self._computed_when_new
+        if gain > _LEAST_GAIN and (known is None or computed > _WORSE * known):
+            keys.sort()
+            keys &= np.uint64((1 << self.row_bits) - 1)
+            self.rows.arrangement.by_order(keys.astype(np.intc))
+            self._computed_when_new = None
