@@ -30,6 +30,9 @@ struct Bounds {
 
 template <class T, template <class> class S> struct Parameters;
 
+template <class T, template <class> class S>
+inline constexpr index group_vectors = S<T>::group / lanes<T>;
+
 // Scratch of the E-step of a group.
 template <class T> struct GroupScratch {
     T* bound;         // (K,)
@@ -47,9 +50,9 @@ template <class T, template <class> class S>
 inline index log_densities(const Parameters<T, S>& parameters, const T* points, index D, index K,
                            index n, T cut, const Bounds& bounds, float* nearest,
                            const GroupScratch<T>& scratch, index& winner, T* log_p,
-                           vec<T> (&largest)[group_vectors<T>], index& n_computed) {
+                           vec<T> (&largest)[group_vectors<T, S>], index& n_computed) {
     using V = vec<T>;
-    constexpr index P = S<T>::vectors, G = group_vectors<T>;
+    constexpr index P = S<T>::vectors, G = group_vectors<T, S>;
     static_assert(G % P == 0, "a group is a whole number of register tiles");
     for (index v = 0; v < G; ++v) largest[v] = V(-std::numeric_limits<T>::infinity());
 

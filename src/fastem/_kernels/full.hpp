@@ -4,7 +4,6 @@
 //    in range / sd. (The same form written out in x_i x_j would lose twice the digits.)
 // M: moments about the previous mean, S0 = sum r, S1 = sum r d, S2 = sum r d d^T with d = x - mu:
 //    no cancellation once the means settle. With e = sqrt(r) d one array serves both sides.
-// Up to small_dimension features everything is unrolled and stays in registers.
 #pragma once
 
 #include <type_traits>
@@ -14,7 +13,7 @@
 
 namespace fastem {
 
-inline constexpr index small_dimension = 6;
+inline constexpr index small_dimension = 6;  // of SmallFull
 
 // Calls f with D as a compile-time constant when it is small; false when it is not.
 template <class F> inline bool with_small_dimension(index D, F&& f) {
@@ -29,8 +28,8 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
     }
 }
 
-template <class T> struct Full : Unshared<T> {
-    using V = vec<T>;
+// Parameters and statistics, however they are computed.
+template <class T> struct FullLayout : Unshared<T> {
     static constexpr index vectors = point_vectors;
     // Parameters of a component: start = -U mu (padded), U in blocks.
     static index parameter_size(index D) { return block * blocks(D) + triangle_size(D); }
@@ -41,7 +40,6 @@ template <class T> struct Full : Unshared<T> {
     }
     static index second_size(index D) { return D * D; }
     static index precision_size(index D) { return D * D; }
-    static index scratch_size(index D, index n) { return block * blocks(D) * n; }
 
     static void pack_component(const double* mean, const double* precision_cholesky, index D,
                                T* out) {
@@ -49,13 +47,39 @@ template <class T> struct Full : Unshared<T> {
         pack_triangle(precision_cholesky, D, out + block * blocks(D));
     }
 
+    static Contraction contraction(const double* old_mean, const double* old_factor,
+                                   const double* new_mean, const double* new_factor, index D,
+                                   double* scratch) {
+        return {least_stretch(old_factor, new_factor, D, scratch),
+                whitened_step(new_factor, old_mean, new_mean, D)};
+    }
+
+    static void unpack(const double* statistics, index D, double* count, double* first,
+                       double* second) {
+        *count = statistics[0];
+        for (index i = 0; i < D; ++i) first[i] = statistics[1 + i];
+        const double* blocks_of_second = statistics + 1 + block * blocks(D);
+        for (index i = 0; i < D; ++i)
+            for (index j = 0; j <= i; ++j) {
+                const index a = i / block, b = j / block;
+                const double s = blocks_of_second[block * block * (a * (a + 1) / 2 + b) +
+                                                  block * (i % block) + j % block];
+                second[i * D + j] = second[j * D + i] = s;
+            }
+    }
+};
+
+template <class T> struct Full : FullLayout<T> {
+    using V = vec<T>;
+    using FullLayout<T>::vectors;
+    static constexpr index group = narrow_group<T>;
+    static constexpr bool wants_roots = true;  // root d on both sides of d d^T: one array
+    static index scratch_size(index D, index n) { return block * blocks(D) * n; }
+
     static bool distances(const T* points, const T* parameters, index D, index n,
                           const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
         const T* start = parameters;
         const T* U = start + block * blocks(D);
-        const bool small = with_small_dimension(
-            D, [&](auto d) { distances_unrolled<d()>(points, start, U, n, q); });
-        if (small) return true;
         for (index v = 0; v < vectors; ++v) q[v] = V(T(0));
         return triangular_rows(U, start, points, D, n,
                                [&](index, const V(&y)[block][point_vectors]) {
@@ -66,14 +90,9 @@ template <class T> struct Full : Unshared<T> {
                                });
     }
 
-    static bool wants_roots(index D) { return D > small_dimension; }
-
     // Adds the moments of members of one tile about a point to a component's statistics.
-    static void moments(const T* tile, const T* mean, const Members<T>& members, index D, index n,
+    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D, index n,
                         T* scratch, double* statistics) {
-        const bool small = with_small_dimension(
-            D, [&](auto d) { moments_unrolled<d()>(tile, mean, members, n, statistics); });
-        if (small) return;
         const index B = blocks(D), size = members.size();
         T* e = scratch;  // root (x - mu), feature by feature, members only
         V total(T(0));
@@ -111,27 +130,6 @@ template <class T> struct Full : Unshared<T> {
                 outer_block(left, e + block * b * size, size, second);
             diagonal_block(left, size, second);
         }
-    }
-
-    static Contraction contraction(const double* old_mean, const double* old_factor,
-                                   const double* new_mean, const double* new_factor, index D,
-                                   double* scratch) {
-        return {least_stretch(old_factor, new_factor, D, scratch),
-                whitened_step(new_factor, old_mean, new_mean, D)};
-    }
-
-    static void unpack(const double* statistics, index D, double* count, double* first,
-                       double* second) {
-        *count = statistics[0];
-        for (index i = 0; i < D; ++i) first[i] = statistics[1 + i];
-        const double* blocks_of_second = statistics + 1 + block * blocks(D);
-        for (index i = 0; i < D; ++i)
-            for (index j = 0; j <= i; ++j) {
-                const index a = i / block, b = j / block;
-                const double s = blocks_of_second[block * block * (a * (a + 1) / 2 + b) +
-                                                  block * (i % block) + j % block];
-                second[i * D + j] = second[j * D + i] = s;
-            }
     }
 
   private:
@@ -173,7 +171,31 @@ template <class T> struct Full : Unshared<T> {
         for (index f = 0, p = 0; f < block; ++f)
             for (index g = 0; g <= f; ++g, ++p) out[block * f + g] += sums[p];
     }
+};
 
+// Few features: everything is unrolled and stays in registers.
+template <class T> struct SmallFull : FullLayout<T> {
+    using V = vec<T>;
+    using FullLayout<T>::vectors;
+    static constexpr index group = wide_group<T>;
+    static constexpr bool wants_roots = false;
+    static index scratch_size(index, index) { return 0; }
+
+    static bool distances(const T* points, const T* parameters, index D, index n,
+                          const V (&)[vectors], bool, V (&q)[vectors]) {
+        const T* U = parameters + block * blocks(D);
+        with_small_dimension(
+            D, [&](auto d) { distances_unrolled<d()>(points, parameters, U, n, q); });
+        return true;
+    }
+
+    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D,
+                        index n, T*, double* statistics) {
+        with_small_dimension(
+            D, [&](auto d) { moments_unrolled<d()>(tile, mean, members, n, statistics); });
+    }
+
+  private:
     // Position of U[i, j] in the packed triangle.
     static constexpr index packed_index(index D, index i, index j) {
         index offset = 0;
@@ -199,7 +221,7 @@ template <class T> struct Full : Unshared<T> {
     }
 
     template <index D>
-    static void moments_unrolled(const T* tile, const T* mean, const Members<T>& members, index n,
+    static void moments_unrolled(const T* tile, const T* mean, const Members<T, group>& members, index n,
                                  double* statistics) {
         constexpr index size = 1 + D + D * (D + 1) / 2;
         V sum[size];

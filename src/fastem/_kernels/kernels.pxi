@@ -23,8 +23,7 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     Py_ssize_t statistics_size_ "fastem::statistics_size"(int, Py_ssize_t)
     Py_ssize_t second_size_ "fastem::second_size"(int, Py_ssize_t)
     Py_ssize_t tally_size "fastem::Tally::size"
-    Py_ssize_t group_double "fastem::group<double>"
-    Py_ssize_t group_float "fastem::group<float>"
+    Py_ssize_t group_size_ "fastem::group_size"[T](int, Py_ssize_t)
     double fit_cut_double "fastem::fit_cut<double>"
     double fit_cut_float "fastem::fit_cut<float>"
     Py_ssize_t scratch_size_ "fastem::scratch_size"[T](
@@ -110,9 +109,11 @@ def scratch_size(
     return scratch_size_[double](structure, n_features, n_components, tile_size)
 
 
-def group_size(Py_ssize_t itemsize):
+def group_size(int structure, Py_ssize_t n_features, Py_ssize_t itemsize):
     """Points that are decided on together, whether a component can matter to any of them."""
-    return group_float if itemsize == sizeof(float) else group_double
+    if itemsize == sizeof(float):
+        return group_size_[float](structure, n_features)
+    return group_size_[double](structure, n_features)
 
 
 def fit_cut(Py_ssize_t itemsize):

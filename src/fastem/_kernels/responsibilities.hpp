@@ -30,11 +30,10 @@ template <class T> struct GroupDensities {
 // or, with `roots`, the square roots of it, which some moments want. weights may be null: all 1.
 // log_likelihood[i] = log sum_k exp(log_p_ik) where it is asked for; adds w_i log_likelihood[i] to
 // `total`. matters(k) is called for each component that has a part in one of the points.
-template <class T, class Matters>
+template <index P, class T, class Matters>
 inline void normalise(const GroupDensities<T>& densities, T cut, const T* weights, bool roots,
                       T* log_likelihood, vec<T>& total, Matters&& matters) {
     using V = vec<T>;
-    constexpr index P = group_vectors<T>;
     V sum[P];
     for (index v = 0; v < P; ++v) sum[v] = V(T(0));
     for (index a = 0; a < densities.n_components; ++a) {
@@ -84,9 +83,9 @@ inline void normalise(const GroupDensities<T>& densities, T cut, const T* weight
 }
 
 // labels[i] = the first component with the largest log_p; -1 where every density is 0 or NaN.
-template <class T> inline void most_likely(const GroupDensities<T>& densities, T* labels) {
+template <index P, class T> inline void most_likely(const GroupDensities<T>& densities, T* labels) {
     using V = vec<T>;
-    for (index v = 0; v < group_vectors<T>; ++v) {
+    for (index v = 0; v < P; ++v) {
         V largest(-std::numeric_limits<T>::infinity()), label(T(-1));
         for (index a = 0; a < densities.n_components; ++a) {
             const index k = densities.components[a];
@@ -101,13 +100,13 @@ template <class T> inline void most_likely(const GroupDensities<T>& densities, T
 
 // What tells how alike two points are to a mixture: the best component, how many have a part, and
 // the second best.
-template <class T> struct Kinship {
-    alignas(64) T best[group<T>], second[group<T>], n_parts[group<T>];
+template <class T, index P> struct Kinship {
+    alignas(64) T best[P * lanes<T>], second[P * lanes<T>], n_parts[P * lanes<T>];
 
     void find(const GroupDensities<T>& densities, T cut) {
         using V = vec<T>;
         const V lowest(-std::numeric_limits<T>::infinity());
-        for (index v = 0; v < group_vectors<T>; ++v) {
+        for (index v = 0; v < P; ++v) {
             V first = lowest, next = lowest, a_first(T(0)), a_next(T(0)), parts(T(0));
             const V bar = densities.largest[v] - V(cut);
             for (index a = 0; a < densities.n_components; ++a) {

@@ -20,10 +20,11 @@ inline constexpr index point_vectors = 2;
 #endif
 
 // Points that are decided on together: whether a component can matter to any of them. A multiple of
-// point_vectors vectors, and a divisor of the points of a tile.
+// the vectors of a register tile, and a divisor of the points of a tile. Where a pair is dear, few:
+// more can be left out. Where it is cheap, more: the deciding costs less.
 template <class T>
-inline constexpr index group = point_vectors * lanes<T> > 32 ? point_vectors * lanes<T> : 32;
-template <class T> inline constexpr index group_vectors = group<T> / lanes<T>;
+inline constexpr index narrow_group = point_vectors * lanes<T> > 32 ? point_vectors * lanes<T> : 32;
+template <class T> inline constexpr index wide_group = 8 * lanes<T> > 64 ? 8 * lanes<T> : 64;
 
 // Rows of a triangular factor handled together; packed parameters are padded to a multiple of it.
 inline constexpr index block = 4;

@@ -55,7 +55,8 @@ class Skipping:
         K, kernels, itemsize = n_components, rows.kernels, rows.X.itemsize
         work = rows.n_rows * K * rows.n_features
         self.enabled = K > 1 and work >= _LEAST_WORK
-        n_groups = rows.n_tiles * (rows.tile_size // kernels.group_size(itemsize))
+        group = kernels.group_size(structure, rows.n_features, itemsize)
+        n_groups = rows.n_tiles * (rows.tile_size // group)
         n_bytes = 4 * n_groups * K
         kept = self.enabled and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
         self.nearest = np.zeros((n_groups if kept else 0, K), dtype=np.float32)

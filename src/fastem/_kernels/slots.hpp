@@ -54,11 +54,11 @@ template <class T> struct Scratch {
     int* members;       // (K, n / group): which
     int* touched;       // (K,): components with a part in the tile
 
-    static index size(index structure_size, index D, index K, index n) {
+    static index size(index structure_size, index D, index K, index n, index group) {
         return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) + align(K) +
-               integers(K) * 4 + integers(K * (n / group<T>));
+               integers(K) * 4 + integers(K * (n / group));
     }
-    Scratch(T* arena, index structure_size, index D, index K, index n) {
+    Scratch(T* arena, index structure_size, index D, index K, index n, index group) {
         const auto take = [&arena](index count) {
             T* here = arena;
             arena += count;
@@ -74,7 +74,7 @@ template <class T> struct Scratch {
         components = reinterpret_cast<int*>(take(integers(K)));
         n_groups = reinterpret_cast<int*>(take(integers(K)));
         touched = reinterpret_cast<int*>(take(integers(K)));
-        members = reinterpret_cast<int*>(take(integers(K * (n / group<T>))));
+        members = reinterpret_cast<int*>(take(integers(K * (n / group))));
     }
 
   private:
@@ -94,13 +94,13 @@ template <class T> struct Known {
     // Row k of r becomes the responsibilities of component k times the weights, or the roots of
     // that; part(k, g) is called for each group g in which k has a part.
     template <class Part>
-    void fill(const Rows<T>& rows, index first, index filled, index K, const T* weights, bool roots,
-              T* r, Part&& part) const {
+    void fill(const Rows<T>& rows, index group, index first, index filled, index K,
+              const T* weights, bool roots, T* r, Part&& part) const {
         const index n = rows.n;
-        for (index g = 0; g * group<T> < filled; ++g) {
-            const index begin = g * group<T>, end = std::min(filled, begin + group<T>);
+        for (index g = 0; g * group < filled; ++g) {
+            const index begin = g * group, end = std::min(filled, begin + group);
             for (index k = 0; k < K; ++k)
-                std::fill(r + k * n + begin, r + k * n + begin + group<T>, T(0));
+                std::fill(r + k * n + begin, r + k * n + begin + group, T(0));
             for (index i = begin; i < end; ++i) {
                 const index row = rows.row(first + i);
                 const T w = roots ? std::sqrt(weights[i]) : weights[i];
@@ -142,8 +142,8 @@ struct SortKeys {
     std::uint64_t* keys;  // (n_rows,), or null
     int row_bits;
 
-    template <class T>
-    void write(const Kinship<T>& kin, const Rows<T>& rows, index first, index filled, index K,
+    template <class T, index P>
+    void write(const Kinship<T, P>& kin, const Rows<T>& rows, index first, index filled, index K,
                double& n_parts) const {
         constexpr std::uint64_t most_parts = 31;
         const std::uint64_t base = static_cast<std::uint64_t>(K);
@@ -165,8 +165,10 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                       Bounds bounds, const SortKeys& sort_keys, index K, index first, index last,
                       T* arena, double* statistics) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
+    constexpr index group = S<T>::group, P = group_vectors<T, S>;
+    constexpr bool roots = S<T>::wants_roots;
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
     const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
     if (!bounds.by_group) {
         bounds.nearest = scratch.nearest;
@@ -176,8 +178,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
     std::fill(statistics, statistics + K * size + Tally::size, 0.0);
     Tally tally{};
     index winner = 0;
-    const index groups_of_tile = n / group<T>;
-    const bool roots = S<T>::wants_roots(D);
+    const index groups_of_tile = n / group;
     for (index t = first; t < last; ++t) {
         const index place = t * n, filled = std::min(n, rows.n_rows - place);
         const T* tile = rows.tile(t, scratch.tile);
@@ -189,38 +190,38 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
             scratch.members[k * groups_of_tile + count++] = static_cast<int>(g);
         };
         if (known) {
-            known.fill(rows, place, filled, K, scratch.weights, roots, scratch.log_p, part);
+            known.fill(rows, group, place, filled, K, scratch.weights, roots, scratch.log_p, part);
         } else {
             const T* points = S<T>::prepare(tile, parameters.shared, D, n, scratch.structure);
             vec<T> total(T(0));
-            for (index g = 0; g * group<T> < filled; ++g) {
-                const index at = g * group<T>;
+            for (index g = 0; g * group < filled; ++g) {
+                const index at = g * group;
                 T* log_p = scratch.log_p + at;
-                vec<T> largest[group_vectors<T>];
+                vec<T> largest[P];
                 index n_computed = 0;
                 const index n_listed = log_densities<T, S>(
                     parameters, points + at, D, K, n, cut, bounds,
                     bounds.row(t * groups_of_tile + g, K), group_scratch, winner, log_p, largest,
                     n_computed);
                 const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
-                const index in_group = std::min(group<T>, filled - at);
+                const index in_group = std::min(group, filled - at);
                 tally.n_pairs += static_cast<double>(in_group * K);
                 tally.n_computed += static_cast<double>(in_group * n_computed);
                 if (sort_keys.keys) {
-                    Kinship<T> kin;
+                    Kinship<T, P> kin;
                     kin.find(densities, cut);
                     sort_keys.write(kin, rows, place + at, in_group, K, tally.n_parts);
                 }
                 // a whole group without weights: they are all 1
-                const bool plain = !rows.sample_weight && in_group == group<T>;
-                normalise(densities, cut, plain ? nullptr : scratch.weights + at, roots,
+                const bool plain = !rows.sample_weight && in_group == group;
+                normalise<P>(densities, cut, plain ? nullptr : scratch.weights + at, roots,
                           static_cast<T*>(nullptr), total, [&](index k) { part(k, g); });
             }
             add_lane_sums(&total, 1, &tally.log_likelihood);
         }
         for (index a = 0; a < n_touched; ++a) {
             const index k = scratch.touched[a];
-            const Members<T> members{scratch.log_p + k * n, scratch.members + k * groups_of_tile,
+            const Members<T, group> members{scratch.log_p + k * n, scratch.members + k * groups_of_tile,
                                      scratch.n_groups[k]};
             scratch.n_groups[k] = 0;
             S<T>::moments(tile, parameters.about(k), members, D, n, scratch.structure,
@@ -236,8 +237,9 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, const float* n
                  index first, index last, T* arena, double* log_likelihood, T* responsibilities,
                  long long* labels) {
     const index D = rows.n_features, n = rows.n;
+    constexpr index group = S<T>::group, P = group_vectors<T, S>;
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
     const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
     const Bounds bounds{scratch.nearest, no_bounds, no_bounds, false};
     std::fill(scratch.nearest, scratch.nearest + K, 0.0f);
@@ -247,22 +249,22 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, const float* n
     for (index t = first; t < last; ++t) {
         const T* points = S<T>::prepare(rows.tile(t, scratch.tile), parameters.shared, D, n,
                                         scratch.structure);
-        for (index at = 0; at < std::min(n, rows.n_rows - t * n); at += group<T>) {
-            const index row = t * n + at, filled = std::min(group<T>, rows.n_rows - row);
+        for (index at = 0; at < std::min(n, rows.n_rows - t * n); at += group) {
+            const index row = t * n + at, filled = std::min(group, rows.n_rows - row);
             T* log_p = scratch.log_p + at;
-            vec<T> largest[group_vectors<T>], total(T(0));
+            vec<T> largest[P], total(T(0));
             index n_computed = 0;
             const index n_listed = log_densities<T, S>(parameters, points + at, D, K, n, cut,
                                                        bounds, scratch.nearest, group_scratch,
                                                        winner, log_p, largest, n_computed);
             const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
             if (labels) {
-                most_likely(densities, scratch.outcome);
+                most_likely<P>(densities, scratch.outcome);
                 for (index i = 0; i < filled; ++i)
                     labels[row + i] = static_cast<long long>(scratch.outcome[i]);
             }
             if (!log_likelihood && !responsibilities) continue;
-            normalise(densities, cut, static_cast<const T*>(scratch.weights), false,
+            normalise<P>(densities, cut, static_cast<const T*>(scratch.weights), false,
                       scratch.outcome, total, [](index) {});
             if (log_likelihood)
                 for (index i = 0; i < filled; ++i)

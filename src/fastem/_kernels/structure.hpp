@@ -14,7 +14,8 @@
 //   prepare(tile, ...)                   once a tile, before distances: the points it reads
 //   vectors, distances(points, ...)      |y|^2 of so many vectors of points; false where it ended
 //                                        early, all sums being above `stop` already
-//   wants_roots(D)                       whether moments takes roots of the responsibilities
+//   group                                points that are decided on together
+//   wants_roots                          whether moments takes roots of the responsibilities
 //   moments(tile, about, members, ...)   adds S0, S1, S2 about a point to the statistics
 //   contraction(...)                     how near |y| can have come since other parameters
 //   unpack(statistics, ...)              statistics to counts, first and second moments
@@ -30,17 +31,18 @@ namespace fastem {
 // The points of a tile that moments are taken of: whole groups. `r` holds the responsibilities of
 // the points of the tile (or the square roots of them, where the structure wants roots); nothing
 // where a group is no member.
-template <class T> struct Members {
+template <class T, index group> struct Members {
     const T* r;
     const int* groups;
     index n_groups;
 
-    index size() const { return n_groups * group<T>; }
+    index size() const { return n_groups * group; }
     // f(where in the tile, how many points were before) for each vector of points
     template <class F> void each_vector(F&& f) const {
         for (index a = 0; a < n_groups; ++a) {
-            const index at = groups[a] * group<T>, before = a * group<T>;
-            for (index v = 0; v < group_vectors<T>; ++v) f(at + v * lanes<T>, before + v * lanes<T>);
+            const index at = groups[a] * group, before = a * group;
+            for (index v = 0; v < group / lanes<T>; ++v)
+                f(at + v * lanes<T>, before + v * lanes<T>);
         }
     }
 };
@@ -135,24 +137,25 @@ enum class Squares { none, pooled, by_feature };
 
 // Statistics S0, S1 (D), S2 (0, 1 or D) in a row.
 template <class T, Squares squares> struct AxisStatistics {
-    static constexpr index vectors = 4;
+    static constexpr index vectors = 4, group = wide_group<T>;
+    static constexpr bool wants_roots = false;
 
     static index second_size(index D) {
         return squares == Squares::none ? 0 : squares == Squares::pooled ? 1 : D;
     }
     static index statistics_size(index D) { return 1 + D + second_size(D); }
 
-    static bool wants_roots(index) { return false; }
-
-    static void moments(const T* tile, const T* mean, const Members<T>& members, index D, index n,
+    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D, index n,
                         T*, double* statistics) {
         vec<T> total(T(0));
         members.each_vector([&](index at, index) { total += load(members.r + at); });
         add_lane_sums(&total, 1, statistics);
         double pooled = 0;
         index j = 0;
-        for (; j + block <= D; j += block)
-            features<block>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
+        for (; j + together <= D; j += together)
+            features<together>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
+        for (; j + 2 <= D; j += 2)
+            features<2>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
         for (; j < D; ++j)
             features<1>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
         if constexpr (squares == Squares::pooled) statistics[1 + D] += pooled;
@@ -166,9 +169,12 @@ template <class T, Squares squares> struct AxisStatistics {
     }
 
   private:
-    // Moments of `count` features together, so that no sum waits for itself.
+    // Features whose moments are summed together, so that no sum waits for itself and the lanes of
+    // many vectors are added up at once: as many as registers can hold.
+    static constexpr index together = 2 * point_vectors;
+    // Moments of `count` features
     template <index count>
-    static void features(const T* x, const T* mean, const Members<T>& members, index n,
+    static void features(const T* x, const T* mean, const Members<T, group>& members, index n,
                          double* first, index D, double& pooled) {
         using V = vec<T>;
         V s1[count], s2[count];
@@ -176,9 +182,14 @@ template <class T, Squares squares> struct AxisStatistics {
         members.each_vector([&](index at, index) {
             const V r = load(members.r + at);
             for (index f = 0; f < count; ++f) {
-                const V d = load(x + f * n + at) - V(mean[f]), rd = r * d;
-                s1[f] += rd;
-                if constexpr (squares != Squares::none) s2[f] = xsimd::fma(rd, d, s2[f]);
+                const V d = load(x + f * n + at) - V(mean[f]);
+                if constexpr (squares == Squares::none) {
+                    s1[f] = xsimd::fma(r, d, s1[f]);
+                } else {
+                    const V rd = r * d;
+                    s1[f] += rd;
+                    s2[f] = xsimd::fma(rd, d, s2[f]);
+                }
             }
         });
         add_lane_sums(s1, count, first);

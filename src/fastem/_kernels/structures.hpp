@@ -29,8 +29,10 @@ template <template <class> class S> struct Tag {
 
 // Calls f with a tag that holds the structure's template. The codes come from structure_name, so
 // that no other number can arrive here.
+// A structure may have another template for few features.
 #define FASTEM_CASE(name) case name##_code: return f(Tag<name>{});
-template <class F> inline auto with_structure(int code, F&& f) {
+template <class F> inline auto with_structure(int code, index D, F&& f) {
+    if (code == Full_code && D <= small_dimension) return f(Tag<SmallFull>{});
     switch (code) {
         FASTEM_STRUCTURES(FASTEM_CASE)
         default: return f(Tag<Full>{});
@@ -39,32 +41,38 @@ template <class F> inline auto with_structure(int code, F&& f) {
 #undef FASTEM_CASE
 
 inline index statistics_size(int structure, index D) {
-    return with_structure(structure, [&](auto tag) {
+    return with_structure(structure, D, [&](auto tag) {
         return decltype(tag)::template type<double>::statistics_size(D);
     });
 }
 
 inline index second_size(int structure, index D) {
-    return with_structure(structure, [&](auto tag) {
+    return with_structure(structure, D, [&](auto tag) {
         return decltype(tag)::template type<double>::second_size(D);
     });
 }
 
 // Elements of the arena of one thread.
 template <class T> inline index scratch_size(int structure, index D, index K, index n) {
-    return with_structure(structure, [&](auto tag) {
-        return Scratch<T>::size(decltype(tag)::template type<T>::scratch_size(D, n), D, K, n);
+    return with_structure(structure, D, [&](auto tag) {
+        using S = typename decltype(tag)::template type<T>;
+        return Scratch<T>::size(S::scratch_size(D, n), D, K, n, S::group);
     });
 }
 
+template <class T> inline index group_size(int structure, index D) {
+    return with_structure(structure, D,
+                          [&](auto tag) { return decltype(tag)::template type<T>::group; });
+}
+
 inline index parameters_size(int structure, index D, index K) {
-    return with_structure(structure, [&](auto tag) {
+    return with_structure(structure, D, [&](auto tag) {
         return Parameters<double, decltype(tag)::template type>::size(D, K);
     });
 }
 
 inline index precisions_size(int structure, index D, index K) {
-    return with_structure(structure, [&](auto tag) {
+    return with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
         return S::shared_precision_size(D) + K * S::precision_size(D);
     });
@@ -74,7 +82,7 @@ template <class T>
 void pack_parameters(int structure, const double* constants, const double* means,
                      const double* about, const double* precisions_cholesky, index D, index K,
                      T* out) {
-    with_structure(structure, [&](auto tag) {
+    with_structure(structure, D, [&](auto tag) {
         Parameters<T, decltype(tag)::template type>::pack(constants, means, about,
                                                           precisions_cholesky, D, K, out);
     });
@@ -84,7 +92,7 @@ void pack_parameters(int structure, const double* constants, const double* means
 inline void contraction(int structure, const double* old_means, const double* old_factors,
                         const double* new_means, const double* new_factors, index D, index k,
                         double* scratch, float* keep, float* loss) {
-    with_structure(structure, [&](auto tag) {
+    with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
         const index size = S::precision_size(D);  // 0 where it is shared
         const Contraction c = S::contraction(old_means + k * D, old_factors + k * size,
@@ -108,7 +116,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
                        n_rows, D, n};
     const Known<T> known{labels, responsibilities};
     const Bounds bounds{nearest, keep, loss, by_group};
-    with_structure(structure, [&](auto tag) {
+    with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
             rows, parameters, known, static_cast<T>(cut), bounds, SortKeys{sort_keys, row_bits}, K,
             first, last, arena, statistics);
@@ -121,7 +129,7 @@ void score_slot(int structure, const T* X, index row_stride, index column_stride
                 const float* no_bounds, index K, index first, index last, T* arena,
                 double* log_likelihood, T* responsibilities, long long* labels) noexcept {
     const Rows<T> rows{nullptr, X, row_stride, column_stride, nullptr, shift, nullptr, n_rows, D, n};
-    with_structure(structure, [&](auto tag) {
+    with_structure(structure, D, [&](auto tag) {
         score_tiles<T, decltype(tag)::template type>(rows, parameters, no_bounds, K, first, last,
                                                      arena, log_likelihood, responsibilities,
                                                      labels);
@@ -130,7 +138,7 @@ void score_slot(int structure, const T* X, index row_stride, index column_stride
 
 inline void unpack_statistics(int structure, const double* statistics, index D, index K,
                               double* counts, double* first, double* second) {
-    with_structure(structure, [&](auto tag) {
+    with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
         for (index k = 0; k < K; ++k)
             S::unpack(statistics + k * S::statistics_size(D), D, counts + k, first + k * D,
