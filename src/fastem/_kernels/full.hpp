@@ -13,6 +13,7 @@
 
 namespace fastem {
 
+inline constexpr index panel_bytes = 24 << 10;  // half of a first-level cache, or more
 inline constexpr index small_dimension = 6;  // of SmallFull
 
 // Calls f with D as a compile-time constant when it is small; false when it is not.
@@ -123,12 +124,18 @@ template <class T> struct Full : FullLayout<T> {
             }
             add_lane_sums(first, block, statistics + 1 + block * b);
         }
+        // panels of columns that stay in the nearest cache while all rows go by
         double* second = statistics + 1 + block * B;
-        for (index a = 0; a < B; ++a, second += block * block) {
-            const T* left = e + block * a * size;
-            for (index b = 0; b < a; ++b, second += block * block)
-                outer_block(left, e + block * b * size, size, second);
-            diagonal_block(left, size, second);
+        const index panel = std::max(index(1), panel_bytes / (block * size * index(sizeof(T))));
+        for (index begin = 0; begin < B; begin += panel) {
+            const index end = std::min(B, begin + panel);
+            for (index a = begin; a < B; ++a) {
+                const T* left = e + block * a * size;
+                double* out = second + block * block * (a * (a + 1) / 2);
+                for (index b = begin; b < std::min(a, end); ++b)
+                    outer_block(left, e + block * b * size, size, out + block * block * b);
+                if (a < end) diagonal_block(left, size, out + block * block * a);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 // Vectors of the instruction set this module is compiled for, and sums across their lanes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <xsimd/xsimd.hpp>
 
@@ -47,25 +48,31 @@ template <class T> inline void add_lane_sums(const vec<T>* v, index n, double* o
 }
 
 #if defined(__AVX512F__)
-// xsimd 13's haddp of AVX-512 floats returns sums 2, 3 and 4, 5 of each half exchanged, so floats
-// are widened first: 16 lanes to 8 doubles.
+// Not xsimd 13's haddp of AVX-512 floats, which returns sums 2, 3 and 4, 5 of each half exchanged.
+// Here 16 vectors are halved to 8, 4, 2, 1, which then holds 16 sums: first across the 4 lanes of
+// each quarter, then across the quarters.
 template <> inline void add_lane_sums<float>(const vec<float>* v, index n, double* out) {
-    constexpr index L = lanes<double>;
+    constexpr index L = lanes<float>;
     for (index i = 0; i < n; i += L) {
-        vec<double> wide[L];
-        const index m = n - i < L ? n - i : L;
-        for (index l = 0; l < L; ++l) {
-            if (l >= m) {
-                wide[l] = vec<double>(0.0);
-                continue;
-            }
-            const __m512 x = v[i + l];
-            wide[l] = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
-                                    _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)));
+        const index m = std::min(L, n - i);
+        __m512 x[L];
+        for (index l = 0; l < L; ++l) x[l] = l < m ? static_cast<__m512>(v[i + l]) : _mm512_setzero_ps();
+        for (index l = 0; l < 8; ++l)
+            x[l] = _mm512_add_ps(_mm512_unpacklo_ps(x[2 * l], x[2 * l + 1]),
+                                 _mm512_unpackhi_ps(x[2 * l], x[2 * l + 1]));
+        for (index l = 0; l < 4; ++l) {
+            const __m512d a = _mm512_castps_pd(x[2 * l]), b = _mm512_castps_pd(x[2 * l + 1]);
+            x[l] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                                 _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
         }
-        alignas(64) double sums[L];
-        store(sums, xsimd::haddp(wide));
-        for (index l = 0; l < m; ++l) out[i + l] += sums[l];
+        for (index l = 0; l < 2; ++l)
+            x[l] = _mm512_add_ps(_mm512_shuffle_f32x4(x[2 * l], x[2 * l + 1], 0x88),
+                                 _mm512_shuffle_f32x4(x[2 * l], x[2 * l + 1], 0xdd));
+        const __m512 sums = _mm512_add_ps(_mm512_shuffle_f32x4(x[0], x[1], 0x88),
+                                          _mm512_shuffle_f32x4(x[0], x[1], 0xdd));
+        alignas(64) float wide[L];
+        _mm512_store_ps(wide, sums);
+        for (index l = 0; l < m; ++l) out[i + l] += static_cast<double>(wide[l]);
     }
 }
 #endif

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "simd.hpp"
 
@@ -37,16 +38,6 @@ void triangle_times(const double* precision_cholesky, const double* x, index D, 
     }
 }
 
-// y[r] += U[r] x for rows r = first..3 of a block.
-template <class T, index first>
-inline void add_rows(const T* U, const vec<T> (&x)[point_vectors],
-                     vec<T> (&y)[block][point_vectors]) {
-    for (index r = first; r < block; ++r) {
-        const vec<T> u(U[r]);
-        for (index v = 0; v < point_vectors; ++v) y[r][v] = xsimd::fma(u, x[v], y[r][v]);
-    }
-}
-
 // Calls sink(first_row, y) for each block of 4 rows of y = start + U x, for the point_vectors
 // vectors of points that begin at `points`; n is the distance between features. Ends where the sink
 // returns false, and returns whether it went to the end.
@@ -70,16 +61,21 @@ inline bool triangular_rows(const T* U, const T* start, const T* points, index D
         }
         // the diagonal block: row r has r + 1 columns
         const index columns = std::min(block, D - block * b);
-        for (index c = 0; c < columns; ++c, U += block, x += n) {
+        const auto column = [&](auto c) {
+            if (c() >= columns) return;
             V xs[P];
             for (index v = 0; v < P; ++v) xs[v] = load(x + v * lanes<T>);
-            switch (c) {  // constants, so that y stays in registers
-                case 0: add_rows<T, 0>(U, xs, y); break;
-                case 1: add_rows<T, 1>(U, xs, y); break;
-                case 2: add_rows<T, 2>(U, xs, y); break;
-                default: add_rows<T, 3>(U, xs, y);
+            for (index r = c(); r < block; ++r) {
+                const V u(U[r]);
+                for (index v = 0; v < P; ++v) y[r][v] = xsimd::fma(u, xs[v], y[r][v]);
             }
-        }
+            U += block;
+            x += n;
+        };
+        column(std::integral_constant<index, 0>{});
+        column(std::integral_constant<index, 1>{});
+        column(std::integral_constant<index, 2>{});
+        column(std::integral_constant<index, 3>{});
         if (!sink(block * b, y)) return b + 1 == blocks(D);
     }
     return true;
