@@ -75,7 +75,7 @@ template <class T> struct Full : FullLayout<T> {
     using FullLayout<T>::vectors;
     static constexpr index group = narrow_group<T>;
     static constexpr bool wants_roots = true;  // root d on both sides of d d^T: one array
-    static index scratch_size(index D, index n) { return block * blocks(D) * n; }
+    static index scratch_size(index D, index n) { return block * blocks(D) * (n + apart); }
 
     static bool distances(const T* points, const T* parameters, index D, index n,
                           const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
@@ -92,9 +92,9 @@ template <class T> struct Full : FullLayout<T> {
     }
 
     // Adds the moments of members of one tile about a point to a component's statistics.
-    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D, index n,
+    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D, index n,
                         T* scratch, double* statistics) {
-        const index B = blocks(D), size = members.size();
+        const index B = blocks(D), size = members.size(), stride = size + apart;
         T* e = scratch;  // root (x - mu), feature by feature, members only
         V total(T(0));
         members.each_vector([&](index at, index) {
@@ -102,55 +102,65 @@ template <class T> struct Full : FullLayout<T> {
             total = xsimd::fma(root, root, total);
         });
         add_lane_sums(&total, 1, statistics);
+        const T* roots = members.r;
         for (index b = 0; b < B; ++b) {
-            V first[block];
+            const index columns = std::min(block, D - block * b);
+            const T* x = tile + block * b * n;
+            T* eb = e + block * b * stride;
+            V first[block], centre[block];
             for (index f = 0; f < block; ++f) {
-                const index j = block * b + f;
-                T* ej = e + j * size;
-                if (j >= D) {
-                    std::fill(ej, ej + size, T(0));
-                    first[f] = V(T(0));
-                    continue;
-                }
-                const V m(mean[j]);
-                const T* x = tile + j * n;
-                V sum(T(0));
+                first[f] = V(T(0));
+                centre[f] = V(f < columns ? mean[block * b + f] : T(0));
+            }
+            const auto weigh = [&](index f, const V& root, index at, index to) {
+                const V d = root * (load(x + f * n + at) - centre[f]);
+                store(eb + f * stride + to, d);
+                first[f] = xsimd::fma(root, d, first[f]);
+            };
+            if (columns == block) {
                 members.each_vector([&](index at, index to) {
-                    const V root = load(members.r + at), d = root * (load(x + at) - m);
-                    store(ej + to, d);
-                    sum = xsimd::fma(root, d, sum);
+                    const V root = load(roots + at);
+                    for (index f = 0; f < block; ++f) weigh(f, root, at, to);
                 });
-                first[f] = sum;
+            } else {
+                members.each_vector([&](index at, index to) {
+                    const V root = load(roots + at);
+                    for (index f = 0; f < columns; ++f) weigh(f, root, at, to);
+                });
+                std::fill(eb + columns * stride, eb + block * stride, T(0));
             }
             add_lane_sums(first, block, statistics + 1 + block * b);
         }
         // panels of columns that stay in the nearest cache while all rows go by
         double* second = statistics + 1 + block * B;
-        const index panel = std::max(index(1), panel_bytes / (block * size * index(sizeof(T))));
+        const index panel = std::max(index(1), panel_bytes / (block * stride * index(sizeof(T))));
         for (index begin = 0; begin < B; begin += panel) {
             const index end = std::min(B, begin + panel);
             for (index a = begin; a < B; ++a) {
-                const T* left = e + block * a * size;
+                const T* left = e + block * a * stride;
                 double* out = second + block * block * (a * (a + 1) / 2);
                 for (index b = begin; b < std::min(a, end); ++b)
-                    outer_block(left, e + block * b * size, size, out + block * block * b);
-                if (a < end) diagonal_block(left, size, out + block * block * a);
+                    outer_block(left, e + block * b * stride, size, stride, out + block * block * b);
+                if (a < end) diagonal_block(left, size, stride, out + block * block * a);
             }
         }
     }
 
   private:
+    // Between features: rows at a power of two from each other would meet in few places of a cache.
+    static constexpr index apart = 128 / static_cast<index>(sizeof(T));
+
     // out (4, 4) += sum over points of left_f right_g, point_vectors columns at a time.
-    static void outer_block(const T* left, const T* right, index n, double* out) {
+    static void outer_block(const T* left, const T* right, index n, index stride, double* out) {
         constexpr index C = point_vectors;
         for (index g = 0; g < block; g += C) {
             V sum[block * C];
             for (auto& s : sum) s = V(T(0));
             for (index i = 0; i < n; i += lanes<T>) {
                 V x[C];
-                for (index c = 0; c < C; ++c) x[c] = load(right + (g + c) * n + i);
+                for (index c = 0; c < C; ++c) x[c] = load(right + (g + c) * stride + i);
                 for (index f = 0; f < block; ++f) {
-                    const V y = load(left + f * n + i);
+                    const V y = load(left + f * stride + i);
                     for (index c = 0; c < C; ++c) sum[f * C + c] = xsimd::fma(y, x[c], sum[f * C + c]);
                 }
             }
@@ -163,13 +173,13 @@ template <class T> struct Full : FullLayout<T> {
     }
 
     // The same of one block with itself: the lower triangle.
-    static void diagonal_block(const T* e, index n, double* out) {
+    static void diagonal_block(const T* e, index n, index stride, double* out) {
         constexpr index size = block * (block + 1) / 2;
         V sum[size];
         for (auto& s : sum) s = V(T(0));
         for (index i = 0; i < n; i += lanes<T>) {
             V x[block];
-            for (index f = 0; f < block; ++f) x[f] = load(e + f * n + i);
+            for (index f = 0; f < block; ++f) x[f] = load(e + f * stride + i);
             for (index f = 0, p = 0; f < block; ++f)
                 for (index g = 0; g <= f; ++g, ++p) sum[p] = xsimd::fma(x[f], x[g], sum[p]);
         }
@@ -196,7 +206,7 @@ template <class T> struct SmallFull : FullLayout<T> {
         return true;
     }
 
-    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D,
+    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D,
                         index n, T*, double* statistics) {
         with_small_dimension(
             D, [&](auto d) { moments_unrolled<d()>(tile, mean, members, n, statistics); });
@@ -228,13 +238,14 @@ template <class T> struct SmallFull : FullLayout<T> {
     }
 
     template <index D>
-    static void moments_unrolled(const T* tile, const T* mean, const Members<T, group>& members, index n,
+    static void moments_unrolled(const T* tile, const T* mean, const Members<T, group> members, index n,
                                  double* statistics) {
         constexpr index size = 1 + D + D * (D + 1) / 2;
         V sum[size];
         for (auto& s : sum) s = V(T(0));
+        const T* responsibilities = members.r;
         members.each_vector([&](index at, index) {
-            const V r = load(members.r + at);
+            const V r = load(responsibilities + at);
             sum[0] += r;
             V d[D];
             index p = 1 + D;

@@ -45,7 +45,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
 def tile_size(n_features: int, itemsize: int) -> int:
     """Points in a tile: a multiple of 4 vectors, small enough for a tile to stay in cache."""
     row_bytes = n_features * itemsize
-    return 256 if row_bytes <= 256 else 128 if row_bytes <= 1024 else 512 // itemsize
+    return 256 if row_bytes <= 64 else 128 if row_bytes <= 1024 else 512 // itemsize
 
 
 def n_slots(n_tiles: int, slot_doubles: int, data_bytes: int) -> int:

@@ -48,15 +48,41 @@ template <class T> inline void add_lane_sums(const vec<T>* v, index n, double* o
 }
 
 #if defined(__AVX512F__)
-// Not xsimd 13's haddp of AVX-512 floats, which returns sums 2, 3 and 4, 5 of each half exchanged.
-// Here 16 vectors are halved to 8, 4, 2, 1, which then holds 16 sums: first across the 4 lanes of
-// each quarter, then across the quarters.
+// Not xsimd 13's haddp: that of AVX-512 floats returns sums 2, 3 and 4, 5 of each half exchanged,
+// and that of doubles takes twice the instructions. Here as many vectors as there are lanes are
+// halved in number until one holds the sums: first across the lanes of each quarter, then across
+// the quarters.
+inline __m512 quarters(__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+inline __m512d quarters(__m512d a, __m512d b) {
+    return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xdd));
+}
+
+template <> inline void add_lane_sums<double>(const vec<double>* v, index n, double* out) {
+    constexpr index L = lanes<double>;
+    for (index i = 0; i < n; i += L) {
+        const index m = std::min(L, n - i);
+        __m512d x[L];
+        for (index l = 0; l < L; ++l)
+            x[l] = l < m ? static_cast<__m512d>(v[i + l]) : _mm512_setzero_pd();
+        for (index l = 0; l < 4; ++l)
+            x[l] = _mm512_add_pd(_mm512_unpacklo_pd(x[2 * l], x[2 * l + 1]),
+                                 _mm512_unpackhi_pd(x[2 * l], x[2 * l + 1]));
+        const __m512d sums = quarters(quarters(x[0], x[1]), quarters(x[2], x[3]));
+        const __mmask8 some = static_cast<__mmask8>((1u << m) - 1);
+        _mm512_mask_storeu_pd(out + i, some,
+                              _mm512_add_pd(_mm512_maskz_loadu_pd(some, out + i), sums));
+    }
+}
+
 template <> inline void add_lane_sums<float>(const vec<float>* v, index n, double* out) {
     constexpr index L = lanes<float>;
     for (index i = 0; i < n; i += L) {
         const index m = std::min(L, n - i);
         __m512 x[L];
-        for (index l = 0; l < L; ++l) x[l] = l < m ? static_cast<__m512>(v[i + l]) : _mm512_setzero_ps();
+        for (index l = 0; l < L; ++l)
+            x[l] = l < m ? static_cast<__m512>(v[i + l]) : _mm512_setzero_ps();
         for (index l = 0; l < 8; ++l)
             x[l] = _mm512_add_ps(_mm512_unpacklo_ps(x[2 * l], x[2 * l + 1]),
                                  _mm512_unpackhi_ps(x[2 * l], x[2 * l + 1]));
@@ -65,14 +91,9 @@ template <> inline void add_lane_sums<float>(const vec<float>* v, index n, doubl
             x[l] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
                                  _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
         }
-        for (index l = 0; l < 2; ++l)
-            x[l] = _mm512_add_ps(_mm512_shuffle_f32x4(x[2 * l], x[2 * l + 1], 0x88),
-                                 _mm512_shuffle_f32x4(x[2 * l], x[2 * l + 1], 0xdd));
-        const __m512 sums = _mm512_add_ps(_mm512_shuffle_f32x4(x[0], x[1], 0x88),
-                                          _mm512_shuffle_f32x4(x[0], x[1], 0xdd));
-        alignas(64) float wide[L];
-        _mm512_store_ps(wide, sums);
-        for (index l = 0; l < m; ++l) out[i + l] += static_cast<double>(wide[l]);
+        alignas(64) float sums[L];
+        _mm512_store_ps(sums, quarters(quarters(x[0], x[1]), quarters(x[2], x[3])));
+        for (index l = 0; l < m; ++l) out[i + l] += static_cast<double>(sums[l]);
     }
 }
 #endif

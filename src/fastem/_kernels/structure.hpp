@@ -37,10 +37,13 @@ template <class T, index group> struct Members {
     index n_groups;
 
     index size() const { return n_groups * group; }
-    // f(where in the tile, how many points were before) for each vector of points
+    // f(where in the tile, how many points were before) for each vector of points. By value, so
+    // that f's stores cannot seem to change what is here.
     template <class F> void each_vector(F&& f) const {
-        for (index a = 0; a < n_groups; ++a) {
-            const index at = groups[a] * group, before = a * group;
+        const int* ids = groups;
+        const index count = n_groups;
+        for (index a = 0; a < count; ++a) {
+            const index at = ids[a] * group, before = a * group;
             for (index v = 0; v < group / lanes<T>; ++v)
                 f(at + v * lanes<T>, before + v * lanes<T>);
         }
@@ -145,7 +148,7 @@ template <class T, Squares squares> struct AxisStatistics {
     }
     static index statistics_size(index D) { return 1 + D + second_size(D); }
 
-    static void moments(const T* tile, const T* mean, const Members<T, group>& members, index D, index n,
+    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D, index n,
                         T*, double* statistics) {
         vec<T> total(T(0));
         members.each_vector([&](index at, index) { total += load(members.r + at); });
@@ -174,13 +177,14 @@ template <class T, Squares squares> struct AxisStatistics {
     static constexpr index together = 2 * point_vectors;
     // Moments of `count` features
     template <index count>
-    static void features(const T* x, const T* mean, const Members<T, group>& members, index n,
+    static void features(const T* x, const T* mean, const Members<T, group> members, index n,
                          double* first, index D, double& pooled) {
         using V = vec<T>;
         V s1[count], s2[count];
         for (index f = 0; f < count; ++f) s1[f] = s2[f] = V(T(0));
+        const T* responsibilities = members.r;
         members.each_vector([&](index at, index) {
-            const V r = load(members.r + at);
+            const V r = load(responsibilities + at);
             for (index f = 0; f < count; ++f) {
                 const V d = load(x + f * n + at) - V(mean[f]);
                 if constexpr (squares == Squares::none) {
