@@ -194,7 +194,7 @@ def contraction(
     const double[::1] old_factors,          # IN  flat precisions_cholesky, shape by structure
     const double[:, ::1] new_means,         # IN  (K, D)
     const double[::1] new_factors,          # IN  likewise
-    double[:, ::1] scratch,                 # SCRATCH (K, D)
+    double[:, ::1] scratch,                 # SCRATCH (n_threads, D * (D + 1))
     float[:, ::1] out,                      # OUT (2, K): keep, loss
     int n_threads,                          # IN
 ):
@@ -203,7 +203,7 @@ def contraction(
     for k in prange(K, nogil=True, schedule="dynamic", num_threads=n_threads):
         contraction_(
             structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, k,
-            &scratch[k, 0], &out[0, k], &out[1, k])
+            &scratch[threadid(), 0], &out[0, k], &out[1, k])
 
 
 def accumulate(

@@ -36,6 +36,7 @@ _LEAST_GAIN = 0.1
 # ... and a second one is made only where the first has become so much worse.
 _WORSE = 1.3
 _PARTS_LEVELS = 32  # of the number of components with a part in a row, in a sort key
+_SERIAL_CONTRACTION = 1_000_000  # components x features^3: below, one thread is faster
 _NO_KEYS: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
@@ -61,7 +62,8 @@ class Skipping:
         kept = self.enabled and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
         self.nearest = np.zeros((n_groups if kept else 0, K), dtype=np.float32)
         self.moved = np.zeros((2, K), dtype=np.float32)
-        self._scratch = np.empty((K if kept else 0, rows.n_features))
+        D = rows.n_features
+        self._scratch = np.empty((rows.n_threads if kept else 0, D * (D + 1)))
         self._before: tuple[FloatArray, FloatArray] | None = None
         self._version = rows.arrangement.version
         self._n_passes = 0
@@ -88,10 +90,16 @@ class Skipping:
             if self._version != self.rows.arrangement.version:
                 self.nearest.fill(0.0)
             elif self._before is not None:
+                threads = n_threads if len(means) * means.shape[1] ** 3 > _SERIAL_CONTRACTION else 1
                 self.rows.kernels.contraction(
-                    self.structure, *self._before, means, factors, self._scratch, self.moved,
-                    n_threads,
-                )  # fmt: skip
+                    self.structure,
+                    *self._before,
+                    means,
+                    factors,
+                    self._scratch,
+                    self.moved,
+                    threads,
+                )
             self._before = means, factors
         self._version = self.rows.arrangement.version
         if self._sortable and self._n_passes in _PASSES:

@@ -56,34 +56,50 @@ struct Contraction {
     double keep, loss;
 };
 
-// |U (to - from)| for a lower triangular U, given as its transpose (D, D).
-inline double whitened_step(const double* precision_cholesky, const double* from, const double* to,
-                            index D) {
-    double sum = 0;
-    for (index i = 0; i < D; ++i) {
-        double y = 0;
-        for (index j = 0; j <= i; ++j) y += precision_cholesky[j * D + i] * (to[j] - from[j]);
-        sum += y * y;
+// Factors are given as in precisions_cholesky: upper triangular P = U^T, row-major. All loops run
+// along its rows. scratch: D * D doubles, and D.
+
+// |U (to - from)|.
+inline double whitened_step(const double* P, const double* from, const double* to, index D,
+                            double* y) {
+    std::fill(y, y + D, 0.0);
+    for (index j = 0; j < D; ++j) {
+        const double step = to[j] - from[j];
+        for (index i = j; i < D; ++i) y[i] += P[j * D + i] * step;
     }
+    double sum = 0;
+    for (index i = 0; i < D; ++i) sum += y[i] * y[i];
     return std::sqrt(sum);
 }
 
-// The least singular value of U' U^-1 is at least 1 / (1 + |U U'^-1 - I|_F). Lower triangular
-// factors as their transposes (D, D); row: scratch of D doubles.
-inline double least_stretch(const double* old_factor, const double* new_factor, index D,
-                            double* row) {
-    double sum = 0;
-    for (index i = 0; i < D; ++i) {
-        // row i of W U' = U, from the diagonal down
-        for (index j = 0; j <= i; ++j) row[j] = old_factor[j * D + i];
-        for (index l = i; l >= 0; --l) {
-            const double w = row[l] / new_factor[l * D + l];
-            for (index j = 0; j < l; ++j) row[j] -= w * new_factor[j * D + l];
-            const double e = l == i ? w - 1 : w;
-            sum += e * e;
+// The least singular value of U' U^-1 is 1 / |U U'^-1| or more, and with X = (U U'^-1)^T, the
+// solution of P' X = P, the norm is at most 1 + |X - I|, |X - I|^2 at most the square of the
+// Frobenius norm, or the largest row sum times the largest column sum.
+inline double least_stretch(const double* old_P, const double* new_P, index D, double* scratch) {
+    double *X = scratch, *columns = scratch + D * D;
+    std::fill(columns, columns + D, 0.0);
+    double squares = 0, largest_row = 0;
+    for (index j = D - 1; j >= 0; --j) {
+        double* x = X + j * D;
+        for (index i = j; i < D; ++i) x[i] = old_P[j * D + i];
+        for (index l = j + 1; l < D; ++l) {
+            const double p = new_P[j * D + l];
+            const double* xl = X + l * D;
+            for (index i = l; i < D; ++i) x[i] -= p * xl[i];
         }
+        double row = 0;
+        for (index i = j; i < D; ++i) {
+            x[i] /= new_P[j * D + j];
+            const double e = std::fabs(i == j ? x[i] - 1 : x[i]);
+            row += e;
+            squares += e * e;
+            columns[i] += e;
+        }
+        largest_row = std::max(largest_row, row);
     }
-    return 1 / (1 + std::sqrt(sum));
+    double largest_column = 0;
+    for (index i = 0; i < D; ++i) largest_column = std::max(largest_column, columns[i]);
+    return 1 / (1 + std::sqrt(std::min(squares, largest_row * largest_column)));
 }
 
 // For structures whose components share nothing: a tile is read as it is.

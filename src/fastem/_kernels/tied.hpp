@@ -53,7 +53,7 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
                                    const double* new_mean, const double* new_factor, index D,
                                    double* scratch) {
         return {least_stretch(old_factor, new_factor, D, scratch),
-                whitened_step(new_factor, old_mean, new_mean, D)};
+                whitened_step(new_factor, old_mean, new_mean, D, scratch)};
     }
 };
 
