@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .exceptions import ConvergenceWarning
 from .families.multivariate_normal import Known
-from .kmeans import Points, lloyd, nearest, plus_plus
+from .kmeans import Points, lloyd, nearest, normal_fit, plus_plus
 
 __all__ = ["INITIALIZATIONS", "METHODS", "Start", "given"]
 
@@ -29,12 +29,16 @@ Blocks = Iterable[Known]
 # many rows (or 300 a component) are as good a start; up to here all rows are used.
 _SAMPLE_ROWS = 20_000
 _SAMPLE_ROWS_PER_COMPONENT = 300
-# The centres of the sample are the best of so many short starts, each on fewer rows again.
-_SHORT_STARTS = 3
-_SHORT_ROWS = 4_000
+# The centres of the sample are the best of some short starts, each on fewer rows again: many where
+# a start is cheap, and luck with few components decides much.
+_SHORT_ROWS = 2_000
 _SHORT_ROWS_PER_COMPONENT = 60
 _SHORT_STEPS = 20
 _LAST_STEPS = 10
+_FEWEST_SHORT_STARTS = 4
+_MOST_SHORT_STARTS = 16
+_SHORT_STARTS_WORK = 4096  # starts x components x features
+_SAME_FIT = 1e-3  # nats per row
 
 _BLOCK_ROWS = 1 << 16
 
@@ -87,18 +91,24 @@ def _best_of_short_starts(
     """Centres of k-means on many points, most of the steps done on few of them.
 
     Each start has some of the points of its own (Bradley, Fayyad 1998, Refining initial points for
-    k-means clustering, ICML, 91-99); the one that suits all points best is finished on all.
+    k-means clustering, ICML, 91-99). Which is best is asked of all points, and not by k-means'
+    inertia: it prefers round clusters, and leads EM to worse optima than a normal fit does.
     """
     size = min(points.n_rows, max(_SHORT_ROWS, _SHORT_ROWS_PER_COMPONENT * n_clusters))
-    best, least = np.empty(0), np.inf
-    for _ in range(_SHORT_STARTS):
+    n_starts = _SHORT_STARTS_WORK // (n_clusters * points.n_features)
+    n_starts = min(max(n_starts, _FEWEST_SHORT_STARTS), _MOST_SHORT_STARTS)
+    best, greatest = np.empty(0), -np.inf
+    for _ in range(n_starts):
         chosen = _spread(points.n_rows, size, random_state)
         some = Points(points.rows[chosen], None, points.n_threads)
         rows = plus_plus(some, n_clusters, random_state)
         centres = lloyd(some, some.rows[rows], _SHORT_STEPS)[0] + some.shift
-        centres, _, inertia = lloyd(points, centres, 1)
-        if inertia < least:
-            best, least = centres, inertia
+        centres, labels, _ = lloyd(points, centres, 1)
+        fit = normal_fit(points, labels, n_clusters)
+        # Starts often end at the same clusters under other names: then the first of them is kept,
+        # whatever the rounding.
+        if fit > greatest + _SAME_FIT:
+            best, greatest = centres, fit
     return lloyd(points, best, _LAST_STEPS)[0]
 
 
@@ -114,13 +124,13 @@ def _spread(
     its weight says. Neighbours that are alike, in a photograph or in sorted rows, make such a
     sample truer than one that is drawn from all at once; and it takes no permutation of all rows.
     """
-    drawn = (np.arange(size) + random_state.random_sample(size)) / size
+    drawn = random_state.random_sample(size)
     if sample_weight is None:
-        chosen = (drawn * n_rows).astype(np.intp)
-    else:
-        cumulated = np.cumsum(sample_weight)
-        chosen = cumulated.searchsorted(drawn * cumulated[-1], side="right")
-    return np.minimum(chosen, n_rows - 1)
+        borders = np.arange(size + 1) * n_rows // size
+        return borders[:-1] + (drawn * np.diff(borders)).astype(np.intp)
+    cumulated = np.cumsum(sample_weight)
+    places = (np.arange(size) + drawn) * (cumulated[-1] / size)
+    return np.minimum(cumulated.searchsorted(places, side="right"), n_rows - 1)
 
 
 def kmeans_plus_plus(start: Start) -> Blocks:
