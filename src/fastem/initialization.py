@@ -33,11 +33,13 @@ _SAMPLE_ROWS_PER_COMPONENT = 300
 # a start is cheap, and luck with few components decides much.
 _SHORT_ROWS = 2_000
 _SHORT_ROWS_PER_COMPONENT = 60
-_SHORT_STEPS = 20
-_LAST_STEPS = 10
-_FEWEST_SHORT_STARTS = 4
+_SHORT_STEPS = 12
+_LAST_STEPS = 8
+_JUDGED_ROWS = 8_000
+_JUDGED_ROWS_PER_COMPONENT = 100
+_FEWEST_SHORT_STARTS = 3
 _MOST_SHORT_STARTS = 16
-_SHORT_STARTS_WORK = 4096  # starts x components x features
+_SHORT_STARTS_WORK = 2048  # starts x components x features
 _SAME_FIT = 1e-3  # nats per row
 
 _BLOCK_ROWS = 1 << 16
@@ -91,20 +93,25 @@ def _best_of_short_starts(
     """Centres of k-means on many points, most of the steps done on few of them.
 
     Each start has some of the points of its own (Bradley, Fayyad 1998, Refining initial points for
-    k-means clustering, ICML, 91-99). Which is best is asked of all points, and not by k-means'
+    k-means clustering, ICML, 91-99). All are judged on the same points, and not by k-means'
     inertia: it prefers round clusters, and leads EM to worse optima than a normal fit does.
     """
+    judged = min(points.n_rows, max(_JUDGED_ROWS, _JUDGED_ROWS_PER_COMPONENT * n_clusters))
+    judges = Points(
+        points.rows[_spread(points.n_rows, judged, random_state)], None, points.n_threads
+    )
     size = min(points.n_rows, max(_SHORT_ROWS, _SHORT_ROWS_PER_COMPONENT * n_clusters))
     n_starts = _SHORT_STARTS_WORK // (n_clusters * points.n_features)
     n_starts = min(max(n_starts, _FEWEST_SHORT_STARTS), _MOST_SHORT_STARTS)
+    origin = np.zeros(points.n_features)
     best, greatest = np.empty(0), -np.inf
     for _ in range(n_starts):
         chosen = _spread(points.n_rows, size, random_state)
         some = Points(points.rows[chosen], None, points.n_threads)
         rows = plus_plus(some, n_clusters, random_state)
         centres = lloyd(some, some.rows[rows], _SHORT_STEPS)[0] + some.shift
-        centres, labels, _ = lloyd(points, centres, 1)
-        fit = normal_fit(points, labels, n_clusters)
+        labels = nearest(judges.rows, centres - judges.shift, origin, points.n_threads)
+        fit = normal_fit(judges, labels, n_clusters)
         # Starts often end at the same clusters under other names: then the first of them is kept,
         # whatever the rounding.
         if fit > greatest + _SAME_FIT:
