@@ -39,7 +39,7 @@ _JUDGED_ROWS = 8_000
 _JUDGED_ROWS_PER_COMPONENT = 100
 _FEWEST_SHORT_STARTS = 3
 _MOST_SHORT_STARTS = 16
-_SHORT_STARTS_WORK = 2048  # starts x components x features
+_SHORT_STARTS_WORK = 4096  # starts x components x features
 _SAME_FIT = 1e-3  # nats per row
 
 _BLOCK_ROWS = 1 << 16

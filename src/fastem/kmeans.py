@@ -222,8 +222,9 @@ def normal_fit(points: Points, labels: FloatArray, n_clusters: int) -> float:
     Per row and but for constants, sum_k p_k (log p_k - log |S_k| / 2) with the share p_k and the
     covariance S_k of each cluster (Celeux, Govaert 1992, A classification EM algorithm,
     Computational Statistics & Data Analysis 14, 315-332). Unlike the inertia it does not ask the
-    clusters to be round, and a change of units adds the same to all. Each S_k is drawn to its
-    diagonal with the weight of n_features + 1 rows, so that few rows in a plane gain nothing.
+    clusters to be round, and a change of units adds the same to all. It is the mean of two: S_k in
+    full, drawn to its diagonal with the weight of n_features + 1 rows so that few rows in a plane
+    gain nothing; and the diagonal alone, for either structure may be fitted.
     """
     D, n = points.n_features, points.n_rows
     # sorting 16-bit numbers is a counting sort
@@ -242,7 +243,8 @@ def normal_fit(points: Points, labels: FloatArray, n_clusters: int) -> float:
         diagonal = S.diagonal() + _RIDGE
         S *= m / (m + D + 1)
         np.fill_diagonal(S, diagonal)
-        total += m * (np.log(m / n) - 0.5 * np.linalg.slogdet(S)[1])
+        halves = 0.25 * (np.linalg.slogdet(S)[1] + np.log(diagonal).sum())
+        total += m * (np.log(m / n) - halves)
     return float(total / n)
 
 
