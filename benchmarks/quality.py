@@ -256,6 +256,7 @@ class Case:
     """
 
     data_set: DataSet
+    seed: int
     ours: float
     theirs: float
     our_start: float
@@ -287,6 +288,7 @@ def compare(data_set: DataSet, X: Array, seed: int, n_threads: int) -> Case:
     their_start = _seconds(lambda: KMeans(K, n_init=1, random_state=seed).fit(X))
     return Case(
         data_set,
+        seed,
         _log_likelihood(ours, X, structure),
         _log_likelihood(theirs, X, structure),
         our_start,
@@ -374,9 +376,16 @@ def report(cases: Sequence[Case], markdown: bool) -> bool:
     changed = [case for case in cases if case.verdict]
     if changed:
         title = "Cases that differ by more than 0.1 %"
-        table = Table(title, ["data set", "fastem", "sklearn", "difference"], markdown=markdown)
+        table = Table(
+            title, ["data set", "seed", "fastem", "sklearn", "difference"], markdown=markdown
+        )
         for case in sorted(changed, key=lambda case: case.difference):
-            values = (f"{case.ours:.4f}", f"{case.theirs:.4f}", f"{case.difference:+.4f}")
+            values = (
+                str(case.seed),
+                f"{case.ours:.4f}",
+                f"{case.theirs:.4f}",
+                f"{case.difference:+.4f}",
+            )
             table.row([case.data_set.name, *values])
     title = "Mean log-likelihood per row: fastem's less scikit-learn's, in nats"
     table = Table(title, ["kind", *HEADER], markdown=markdown)
