@@ -9,6 +9,7 @@ numpy_twin.py    a vectorised EM in plain NumPy, one of the peers
 measure.py       how time is measured: in turn, in rounds, medians
 groups.py        what is measured: iterations, whole fits, small fits, predictions
 report.py        tables, plain and Markdown
+quality.py       final log-likelihoods beside scikit-learn's: ``python -m benchmarks.quality``
 test_kernels.py  micro-benchmarks for pytest-benchmark
 ===============  ==================================================================
 """

@@ -16,6 +16,7 @@ LAYERS = {
     "exceptions": 0,
     "_kernels": 1,
     "covariances": 2,
+    "kmeans": 2,
     "families": 3,
     "em": 4,
     "initialization": 4,

@@ -8,19 +8,17 @@ same `random_state` begins at the same place, except for k-means on many rows, w
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, kmeans_plusplus
-from threadpoolctl import ThreadpoolController
 
-from .covariances.spherical import Spherical
-from .families import GaussianMixtureModel
+from .exceptions import ConvergenceWarning
 from .families.multivariate_normal import Known
+from .kmeans import Points, lloyd, nearest, normal_fit, plus_plus
 
 __all__ = ["INITIALIZATIONS", "METHODS", "Start", "given"]
 
@@ -31,7 +29,18 @@ Blocks = Iterable[Known]
 # many rows (or 300 a component) are as good a start; up to here all rows are used.
 _SAMPLE_ROWS = 20_000
 _SAMPLE_ROWS_PER_COMPONENT = 300
-_SAMPLE_RESTARTS = 3
+# The centres of the sample are the best of some short starts, each on fewer rows again: many where
+# a start is cheap, and luck with few components decides much.
+_SHORT_ROWS = 2_000
+_SHORT_ROWS_PER_COMPONENT = 60
+_SHORT_STEPS = 12
+_LAST_STEPS = 8
+_JUDGED_ROWS = 8_000
+_JUDGED_ROWS_PER_COMPONENT = 100
+_FEWEST_SHORT_STARTS = 3
+_MOST_SHORT_STARTS = 16
+_SHORT_STARTS_WORK = 4096  # starts x components x features
+_SAME_FIT = 1e-3  # nats per row
 
 _BLOCK_ROWS = 1 << 16
 
@@ -47,18 +56,6 @@ class Start:
     n_threads: int = 1
 
 
-@lru_cache(maxsize=1)
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _fit_k_means(k_means: KMeans, X: FloatArray, sample_weight: FloatArray | None) -> KMeans:
-    """Fit on one thread: scikit-learn adds up its threads in the order they end, so that the result
-    depends on their number; and in a forked child more than one would hang."""
-    with _thread_pools().limit(limits=1, user_api="openmp"):
-        return k_means.fit(X, sample_weight=sample_weight)
-
-
 def _labels_only_at(rows: NDArray[Any], n_rows: int) -> Blocks:
     """One row a component; all others belong to none."""
     labels = np.full(n_rows, -1, dtype=np.intc)
@@ -69,39 +66,85 @@ def _labels_only_at(rows: NDArray[Any], n_rows: int) -> Blocks:
 def kmeans(start: Start) -> Blocks:
     """k-means; on a sample of the rows when there are many, and then all rows to the centres."""
     X, K, random_state = start.X, start.n_components, start.random_state
-    n_rows, weight = X.shape[0], start.sample_weight
     size = max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * K)
-    if n_rows <= size:
-        k_means = KMeans(K, n_init=1, random_state=random_state)
-        labels = _fit_k_means(k_means, X, weight).labels_
-        return [(slice(None), labels.astype(np.intc, copy=False), None)]
-    if weight is None:
-        chosen = np.sort(random_state.choice(n_rows, size=size, replace=False))
-    else:  # a heavy row stands in the sample as often as its weight says
-        chosen = np.sort(random_state.choice(n_rows, size=size, p=weight / weight.sum()))
-    k_means = KMeans(K, n_init=_SAMPLE_RESTARTS, random_state=random_state)
-    centres = _fit_k_means(k_means, X[chosen], None).cluster_centers_
-    return [(slice(None), _nearest(X, centres, start.n_threads), None)]
+    if len(X) <= size:
+        points = Points(X, start.sample_weight, start.n_threads)
+        rows = plus_plus(points, K, random_state)
+        labels = lloyd(points, points.rows[rows])[1]
+    else:
+        chosen = _spread(len(X), size, random_state, start.sample_weight)
+        points = Points(X[chosen], None, start.n_threads)
+        centres = _best_of_short_starts(points, K, random_state)
+        labels = nearest(X, centres, points.shift, start.n_threads)
+    n_distinct = np.count_nonzero(np.bincount(labels, minlength=K))
+    if n_distinct < K:
+        warnings.warn(
+            f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({K}). "
+            "Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return [(slice(None), labels, None)]
 
 
-def _nearest(X: FloatArray, centres: FloatArray, n_threads: int) -> FloatArray:
-    """The nearest centre of each row: the most likely of equal spherical components."""
-    K = len(centres)
-    one = np.ones(K)
-    means = np.asarray(centres, np.float64)
-    model = GaussianMixtureModel(Spherical(), one / K, means, one, one, n_threads=n_threads)
-    return model.score(X, labels=True)[2].astype(np.intc)
+def _best_of_short_starts(
+    points: Points, n_clusters: int, random_state: np.random.RandomState
+) -> FloatArray:
+    """Centres of k-means on many points, most of the steps done on few of them.
+
+    Each start has some of the points of its own (Bradley, Fayyad 1998, Refining initial points for
+    k-means clustering, ICML, 91-99). All are judged on the same points, and not by k-means'
+    inertia: it prefers round clusters, and leads EM to worse optima than a normal fit does.
+    """
+    judged = min(points.n_rows, max(_JUDGED_ROWS, _JUDGED_ROWS_PER_COMPONENT * n_clusters))
+    judges = Points(
+        points.rows[_spread(points.n_rows, judged, random_state)], None, points.n_threads
+    )
+    size = min(points.n_rows, max(_SHORT_ROWS, _SHORT_ROWS_PER_COMPONENT * n_clusters))
+    n_starts = _SHORT_STARTS_WORK // (n_clusters * points.n_features)
+    n_starts = min(max(n_starts, _FEWEST_SHORT_STARTS), _MOST_SHORT_STARTS)
+    origin = np.zeros(points.n_features)
+    best, greatest = np.empty(0), -np.inf
+    for _ in range(n_starts):
+        chosen = _spread(points.n_rows, size, random_state)
+        some = Points(points.rows[chosen], None, points.n_threads)
+        rows = plus_plus(some, n_clusters, random_state)
+        centres = lloyd(some, some.rows[rows], _SHORT_STEPS)[0] + some.shift
+        labels = nearest(judges.rows, centres - judges.shift, origin, points.n_threads)
+        fit = normal_fit(judges, labels, n_clusters)
+        # Starts often end at the same clusters under other names: then the first of them is kept,
+        # whatever the rounding.
+        if fit > greatest + _SAME_FIT:
+            best, greatest = centres, fit
+    return lloyd(points, best, _LAST_STEPS)[0]
+
+
+def _spread(
+    n_rows: int,
+    size: int,
+    random_state: np.random.RandomState,
+    sample_weight: FloatArray | None = None,
+) -> FloatArray:
+    """A sample of the rows, ascending: one at random from each of `size` equal shares of them.
+
+    Shares are of the weight, where there are weights: a heavy row stands in the sample as often as
+    its weight says. Neighbours that are alike, in a photograph or in sorted rows, make such a
+    sample truer than one that is drawn from all at once; and it takes no permutation of all rows.
+    """
+    drawn = random_state.random_sample(size)
+    if sample_weight is None:
+        borders = np.arange(size + 1) * n_rows // size
+        return borders[:-1] + (drawn * np.diff(borders)).astype(np.intp)
+    cumulated = np.cumsum(sample_weight)
+    places = (np.arange(size) + drawn) * (cumulated[-1] / size)
+    return np.minimum(cumulated.searchsorted(places, side="right"), n_rows - 1)
 
 
 def kmeans_plus_plus(start: Start) -> Blocks:
     """Rows drawn far from each other, one a component."""
-    _, rows = kmeans_plusplus(
-        start.X,
-        start.n_components,
-        random_state=start.random_state,
-        sample_weight=start.sample_weight,
-    )
-    return _labels_only_at(rows, start.X.shape[0])
+    points = Points(start.X, start.sample_weight, start.n_threads)
+    rows = plus_plus(points, start.n_components, start.random_state)
+    return _labels_only_at(rows, len(start.X))
 
 
 def random_from_data(start: Start) -> Blocks:

@@ -61,7 +61,7 @@ shape (n_samples, n_components), default="kmeans"
         Where the first M-step takes its responsibilities from. An array is taken as they are; a
         callable is called as `init_params(X, n_components, random_state)` and returns one. With
         more than 20 000 rows (or 300 a component), "kmeans" finds the centres on a sample of so
-        many, the best of three times, and then assigns all rows.
+        many, the best of several times, and then assigns all rows.
     weights_init : array-like of shape (n_components,), default=None
         Initial weights instead of those of `init_params`.
     means_init : array-like of shape (n_components, n_features), default=None
