@@ -467,4 +467,6 @@ def _rows(
     initialisation, sees them."""
     if weight is not None and kept is not None:
         X, weight = X[kept], weight[kept]
+    if weight is not None and (weight == 1).all():
+        weight = None  # so that nothing changes, not even a bit
     return Rows(X, weight, n_threads)
