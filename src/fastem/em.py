@@ -66,13 +66,17 @@ class Convergence:
 
     def fell(self, log_likelihood: float, previous: float, allowed: float) -> bool:
         """Whether the log-likelihood fell by more than rounding and a penalty explain."""
+        fall = previous - log_likelihood - allowed
         # 1 / scale keeps the allowance from vanishing where the terms of the sum cancel
-        size = max(1.0 / self.scale, abs(previous))
-        return previous - log_likelihood > allowed + self.rounding * size
+        return (fall > self.rounding / self.scale) & (fall > self.rounding * abs(previous))
+
+    def met(self, change: float) -> bool:
+        """Whether a change of the log-likelihood is within the tolerance."""
+        return abs(change) * self.scale < self.tol
 
     def reason(self, iteration: int, change: float) -> str | None:
         """Why to stop after this iteration; None to go on."""
-        if abs(change) * self.scale < self.tol:
+        if self.met(change):
             return "tolerance"
         return "max_iter" if iteration >= self.max_iter else None
 
@@ -150,18 +154,18 @@ def run(
     convergence = convergence or Convergence()
     trace: list[float] = []
     reason = "max_iter"
-    allowed = math.inf  # nothing is known of the step that led to the start
-    before = model
+    before, explained = model, None  # nothing is known of the step that led to the start
     for iteration in range(1, convergence.max_iter + 1):
         statistics = model.accumulate(data)
         log_likelihood = statistics.log_likelihood
         change = log_likelihood - previous
-        if convergence.fell(log_likelihood, previous, allowed):
-            # the parameters before the step were the better ones
-            return EMResult(before, tuple(trace), "likelihood_decreased")
+        if change < 0 and explained is not None:
+            allowed = _explained_fall(before, model, explained)
+            if convergence.fell(log_likelihood, previous, allowed):
+                # the parameters before the step were the better ones
+                return EMResult(before, tuple(trace), "likelihood_decreased")
         trace.append(log_likelihood)
-        before, model = model, model.maximise(statistics)
-        allowed = _explained_fall(before, model, statistics)
+        before, model, explained = model, model.maximise(statistics), statistics
         previous = log_likelihood
         # every callback hears of every iteration, also of the last
         asked = [callback(iteration, log_likelihood, change) for callback in callbacks]

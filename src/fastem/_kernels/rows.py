@@ -177,6 +177,7 @@ class Workspace:
         kernels, D, K, n = rows.kernels, rows.n_features, n_components, rows.tile_size
         dtype = rows.X.dtype
         self.rows, self.structure, self.n_components = rows, structure, n_components
+        self.shape: tuple[int, ...] = ()  # of the mixtures: one alone
         self.n_threads = useful_threads(rows.n_threads, rows.n_rows, K, D)
         self.parameters = aligned_empty((kernels.parameters_size(structure, D, K),), dtype)
         scratch = kernels.scratch_size(structure, D, K, n)
@@ -189,6 +190,10 @@ class Workspace:
         if structure not in self._beside:
             self._beside[structure] = Workspace(self.rows, structure, self.n_components)
         return self._beside[structure]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.rows.X.dtype
 
     @cached_property
     def slots(self) -> FloatArray:

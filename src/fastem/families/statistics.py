@@ -15,6 +15,9 @@ FloatArray = NDArray[Any]
 class Statistics:
     """What the E-step leaves of the data: its size never grows with the number of rows.
 
+    Of many mixtures at once, every array has one more axis before all others, and the numbers are
+    arrays: (n,) the log-likelihood, (n, 1) the others.
+
     Parameters
     ----------
     about : array of shape (n_components, n_features)
