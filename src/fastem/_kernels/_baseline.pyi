@@ -43,6 +43,30 @@ def accumulate(
     second: _Array,
     n_threads: int,
 ) -> float: ...
+def pack_many(
+    X: _Array, layout: _Array, shift: _Array, tiles: _Array, n_threads: int
+) -> None: ...
+def accumulate_many(
+    structure: int,
+    tiles: _Array,
+    layout: _Array,
+    members: _Array,
+    sample_weight: _Array,
+    known_begin: _Array,
+    labels: _Array,
+    responsibilities: _Array,
+    constants: _Array,
+    means: _Array,
+    about: _Array,
+    precisions_cholesky: _Array,
+    arena: _Array,
+    statistics: _Array,
+    counts: _Array,
+    first: _Array,
+    second: _Array,
+    log_likelihood: _Array,
+    n_threads: int,
+) -> None: ...
 def score(
     structure: int,
     X: _Array,

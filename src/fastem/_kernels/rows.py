@@ -195,6 +195,18 @@ class Workspace:
     def dtype(self) -> np.dtype[Any]:
         return self.rows.X.dtype
 
+    @property
+    def n_rows(self) -> int:
+        return self.rows.n_rows
+
+    @property
+    def total_weight(self) -> float:
+        return self.rows.total_weight
+
+    @property
+    def scatter(self) -> FloatArray:
+        return self.rows.scatter
+
     @cached_property
     def slots(self) -> FloatArray:
         rows, K = self.rows, self.n_components

@@ -43,7 +43,7 @@ class Tied(Matrices):
             # known responsibilities need not sum to the weights, so nothing can be taken away
             return self._pooled(workspace, parameters, labels, responsibilities, about)
         counts, first, _, log_likelihood = workspace.accumulate(parameters, about=about)
-        means, total = parameters["means"] if about is None else about, workspace.rows.scatter
+        means, total = parameters["means"] if about is None else about, workspace.scatter
         across = np.swapaxes(means, -1, -2)  # (D, K)
         cross = across @ first
         second = total - (across * counts[..., None, :]) @ means - cross - np.swapaxes(cross, -1, -2)

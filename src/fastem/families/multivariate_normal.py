@@ -102,14 +102,16 @@ class GaussianMixtureModel:
         LikelihoodError
             If the log-likelihood is not finite.
         """
-        parameters = self.parameters
-        moments = self.structure.accumulate(data, parameters)
-        statistics = _statistics(self.means, data, moments)
+        statistics = self._expected(data)
         if self._cancels(statistics):
             statistics = self._about_new_means(data, statistics)
         if not math.isfinite(statistics.log_likelihood):
             raise likelihood_error(statistics.log_likelihood)
         return statistics
+
+    def _expected(self, data: Workspace) -> Statistics:
+        moments = self.structure.accumulate(data, self.parameters)
+        return _statistics(self.means, data, moments)
 
     def _about_new_means(self, data: Workspace, statistics: Statistics) -> Statistics:
         """The means go so far that taking their way from the moments would leave few digits:
@@ -283,7 +285,7 @@ def likelihood_error(log_likelihood: float) -> LikelihoodError:
 def _statistics(
     about: FloatArray, data: Workspace, moments: tuple[FloatArray, FloatArray, FloatArray, float]
 ) -> Statistics:
-    return Statistics(about, *moments, data.rows.total_weight, data.rows.n_rows)
+    return Statistics(about, *moments, data.total_weight, data.n_rows)
 
 
 def _known_statistics(

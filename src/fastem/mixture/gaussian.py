@@ -31,7 +31,7 @@ from .verbose import VerboseReport
 FloatArray = NDArray[Any]
 
 # A fall of the log-likelihood below this is rounding, by the type of the data
-_ROUNDING = {"float64": 1e-10, "float32": 1e-5}
+ROUNDING = {"float64": 1e-10, "float32": 1e-5}
 
 
 @io.saveable
@@ -248,14 +248,13 @@ shape (n_samples, n_components), default="kmeans"
         weight = check_sample_weight(sample_weight, validated)
         kept = None if weight is None or weight.all() else np.flatnonzero(weight)
         rows = _rows(validated, weight, kept, effective_n_threads(self.n_threads))
-        if rows.n_rows < self.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {rows.n_rows}" + ("" if kept is None else " with a weight above 0")
-            )
+        self._check_n_rows(rows.n_rows, kept)
         result = self._best_fit(rows, validated, kept)
         self._warn(result)
-        fitted = {**vars(seen), **self._attributes(result, rows)}
+        fitted = {
+            **vars(seen),
+            **self._attributes(result, rows.shift, rows.total_weight, rows.X.dtype),
+        }
         self.__dict__.update(fitted)
         if "feature_names_in_" not in fitted:
             self.__dict__.pop("feature_names_in_", None)
@@ -267,7 +266,7 @@ shape (n_samples, n_components), default="kmeans"
         """The best of all starts; changes nothing here."""
         workspace = Workspace(rows, self._structure.kernel, self.n_components)
         convergence = em.Convergence(
-            self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[rows.X.dtype.name]
+            self.tol, self.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
         )
         report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
         continued = self.warm_start and hasattr(self, "converged_")
@@ -283,6 +282,13 @@ shape (n_samples, n_components), default="kmeans"
             previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
             finished=report.finished,
         )
+
+    def _check_n_rows(self, n_rows: int, kept: NDArray[Any] | None) -> None:
+        if n_rows < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {n_rows}" + ("" if kept is None else " with a weight above 0")
+            )
 
     @property
     def _structure(self) -> Covariance:
@@ -327,10 +333,16 @@ shape (n_samples, n_components), default="kmeans"
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
-    def _attributes(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> dict[str, Any]:
+    def _attributes(
+        self,
+        result: em.EMResult[GaussianMixtureModel],
+        shift: FloatArray,
+        total_weight: float,
+        dtype: np.dtype[Any],
+    ) -> dict[str, Any]:
         """The fitted attributes, in the dtype of the data as in scikit-learn."""
-        model, dtype = result.model.moved(rows.shift), rows.X.dtype
-        bounds = [value / rows.total_weight for value in result.log_likelihoods]
+        model = result.model.moved(shift)
+        bounds = [value / total_weight for value in result.log_likelihoods]
         factors = model.precisions_cholesky.astype(dtype, copy=False)
         return {
             "weights_": model.weights.astype(dtype, copy=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from .._validation import check_means, check_precisions, check_weights
 from ..families import GaussianMixtureModel
 from ..initialization import INITIALIZATIONS, Blocks, Start, given
 
-_ALL = {"weights", "means", "precisions_cholesky"}
+#: with these given there is nothing to initialise
+ALL = {"weights", "means", "precisions_cholesky"}
 
 
 def fresh_starts(
@@ -38,34 +39,65 @@ def fresh_starts(
     ValueError
         If an init parameter cannot be used.
     """
-    rows, K, structure = workspace.rows, workspace.n_components, estimator._structure
+    rows, structure = workspace.rows, estimator._structure
     options = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
+    parameters = given_parameters(estimator, rows.n_features, rows.shift)
+    random_state = check_random_state(estimator.random_state)
+    fitted = Fitted(rows.X, rows.sample_weight, X, kept)
+
+    def start() -> GaussianMixtureModel:
+        if parameters.keys() >= ALL:
+            return GaussianMixtureModel(structure=structure, **parameters, **options)
+        known = initial(estimator, fitted, random_state, rows.n_threads)
+        return GaussianMixtureModel.from_known(
+            structure, workspace, known, given=parameters, **options
+        )
+
+    return iter([start] * estimator.n_init)
+
+
+class Fitted(NamedTuple):
+    """The rows of a fit, and all that were given."""
+
+    X: NDArray[Any]  # of weight above 0
+    sample_weight: NDArray[Any] | None  # theirs
+    given: NDArray[Any]  # those of weight 0 included
+    kept: NDArray[Any] | None  # which of the given are fitted; None for all
+
+
+def given_parameters(
+    estimator: Any, n_features: int, shift: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
+    """Parameters of a start that the user gave, less the shift.
+
+    Raises
+    ------
+    ValueError
+        If one cannot be used.
+    """
+    K, structure = estimator.n_components, estimator._structure
     parameters: dict[str, Any] = {}
     if estimator.weights_init is not None:
         parameters["weights"] = check_weights(estimator.weights_init, K)
     if estimator.means_init is not None:
-        means = check_means(estimator.means_init, K, rows.n_features)
-        parameters["means"] = means - rows.shift
+        parameters["means"] = check_means(estimator.means_init, K, n_features) - shift
     if estimator.precisions_init is not None:
-        factors = check_precisions(estimator.precisions_init, structure, K, rows.n_features)
+        factors = check_precisions(estimator.precisions_init, structure, K, n_features)
         parameters["precisions_cholesky"] = factors
         parameters["covariances"] = structure.covariances(factors)
-    random_state = check_random_state(estimator.random_state)
+    return parameters
 
-    def blocks() -> Blocks:
-        init = estimator.init_params
-        if isinstance(init, str):
-            start = Start(rows.X, K, random_state, rows.sample_weight, rows.n_threads)
-            return INITIALIZATIONS[init](start)
-        r = given(init(X, K, random_state) if callable(init) else init, len(X), K)
-        r = r if kept is None else r[kept]
-        return [(slice(None), None, np.ascontiguousarray(r, dtype=rows.X.dtype))]
 
-    def start() -> GaussianMixtureModel:
-        if set(parameters) >= _ALL:
-            return GaussianMixtureModel(structure=structure, **parameters, **options)
-        return GaussianMixtureModel.from_known(
-            structure, workspace, blocks(), given=parameters, **options
+def initial(
+    estimator: Any, rows: Fitted, random_state: np.random.RandomState, n_threads: int
+) -> Blocks:
+    """What `init_params` makes known of the rows."""
+    init, K = estimator.init_params, estimator.n_components
+    if isinstance(init, str):
+        return INITIALIZATIONS[init](
+            Start(rows.X, K, random_state, rows.sample_weight, n_threads)
         )
-
-    return iter([start] * estimator.n_init)
+    all_rows = rows.given
+    r = given(init(all_rows, K, random_state) if callable(init) else init, len(all_rows), K)
+    r = r if rows.kept is None else r[rows.kept]
+    return [(slice(None), None, np.ascontiguousarray(r, dtype=rows.X.dtype))]
