@@ -227,7 +227,6 @@ def run_restarts(
         Of the best run; the first wins a tie.
     """
 
-
     def outcomes() -> Iterator[EMResult[Any] | Exception]:
         for start in starts:
             try:

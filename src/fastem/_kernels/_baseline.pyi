@@ -43,9 +43,7 @@ def accumulate(
     second: _Array,
     n_threads: int,
 ) -> float: ...
-def pack_many(
-    X: _Array, layout: _Array, shift: _Array, tiles: _Array, n_threads: int
-) -> None: ...
+def pack_many(X: _Array, layout: _Array, shift: _Array, tiles: _Array, n_threads: int) -> None: ...
 def accumulate_many(
     structure: int,
     tiles: _Array,

@@ -46,7 +46,9 @@ class Tied(Matrices):
         means, total = parameters["means"] if about is None else about, workspace.scatter
         across = np.swapaxes(means, -1, -2)  # (D, K)
         cross = across @ first
-        second = total - (across * counts[..., None, :]) @ means - cross - np.swapaxes(cross, -1, -2)
+        second = (
+            total - (across * counts[..., None, :]) @ means - cross - np.swapaxes(cross, -1, -2)
+        )
         smallest = _CANCELLATION[workspace.dtype.name] * total.diagonal(0, -2, -1)
         lost = (second.diagonal(0, -2, -1) < smallest).any(axis=-1)
         if lost.all():

@@ -90,9 +90,7 @@ class GaussianMixtureModel:
 
     def moved(self, by: FloatArray) -> Self:
         """The same mixture in coordinates where every point is `by` further on."""
-        return self._with(
-            self.weights, self.means + by, self.covariances, self.precisions_cholesky
-        )
+        return self._with(self.weights, self.means + by, self.covariances, self.precisions_cholesky)
 
     def accumulate(self, data: Workspace) -> Statistics:
         """E-step: expected sufficient statistics and the log-likelihood of these parameters.

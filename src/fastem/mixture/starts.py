@@ -94,9 +94,7 @@ def initial(
     """What `init_params` makes known of the rows."""
     init, K = estimator.init_params, estimator.n_components
     if isinstance(init, str):
-        return INITIALIZATIONS[init](
-            Start(rows.X, K, random_state, rows.sample_weight, n_threads)
-        )
+        return INITIALIZATIONS[init](Start(rows.X, K, random_state, rows.sample_weight, n_threads))
     all_rows = rows.given
     r = given(init(all_rows, K, random_state) if callable(init) else init, len(all_rows), K)
     r = r if rows.kept is None else r[rows.kept]
