@@ -60,9 +60,10 @@ class Convergence:
         Converged when the log-likelihood times `scale` changes by less.
     max_iter : int, default=100
         Iterations at most.
-    scale : float, default=1
+    scale : float or array, default=1
         Factor from the log-likelihood to what `tol` refers to: 1 / (sum of weights) makes it the
-        mean per sample.
+        mean per sample. An array holds one for each of many models: `fell` and `met` then take
+        and return arrays.
     rounding : float, default=1e-10
         Fall of the log-likelihood that is put down to rounding, relative to its size or to
         1 / `scale`, whichever is larger.
@@ -70,16 +71,16 @@ class Convergence:
 
     tol: float = 1e-3
     max_iter: int = 100
-    scale: float = 1.0
+    scale: Any = 1.0
     rounding: float = 1e-10
 
-    def fell(self, log_likelihood: float, previous: float, allowed: float) -> bool:
+    def fell(self, log_likelihood: Any, previous: Any, allowed: Any) -> Any:
         """Whether the log-likelihood fell by more than rounding and a penalty explain."""
         fall = previous - log_likelihood - allowed
         # 1 / scale keeps the allowance from vanishing where the terms of the sum cancel
         return (fall > self.rounding / self.scale) & (fall > self.rounding * abs(previous))
 
-    def met(self, change: float) -> bool:
+    def met(self, change: Any) -> Any:
         """Whether a change of the log-likelihood is within the tolerance."""
         return abs(change) * self.scale < self.tol
 

@@ -22,6 +22,7 @@ from .rows import (
     _NO_DOUBLES,
     _NO_LABELS,
     FloatArray,
+    Workspace,
     aligned_empty,
     tile_size,
     useful_threads,
@@ -117,7 +118,7 @@ class ManyRows:
 
     @cached_property
     def scatters(self) -> FloatArray:
-        """sum of w (x - shift)(x - shift)^T of each problem, (n_problems, n_features, n_features)."""
+        """sum of w (x - shift)(x - shift)^T of each problem, (n_problems, D, D)."""
         n, D = len(self.sizes), self.n_features
         one = {
             "constants": np.zeros((n, 1)),
@@ -250,3 +251,7 @@ class ManyWorkspace:
             self.n_threads,
         )
         return counts, first, second, log_likelihood
+
+
+#: what a covariance structure and a mixture accumulate on
+AnyWorkspace = Workspace | ManyWorkspace

@@ -25,7 +25,7 @@ _NO_LABELS: FloatArray = np.empty(0, dtype=np.intc)
 
 # Below this many products (rows x components x features) starting threads costs more than they
 # save: it is some 50 microseconds of work for a diagonal covariance, more for a full one.
-_SERIAL_WORK = 200_000
+SERIAL_WORK = 200_000
 _MAX_SLOTS = 128
 _MIN_SLOTS = 16
 _SLOT_BYTES = 32 << 20
@@ -61,7 +61,7 @@ threads_have_run = False  # in this process, by a kernel
 def useful_threads(n_threads: int, n_rows: int, n_components: int, n_features: int) -> int:
     """The threads that are worth starting for this much work."""
     global threads_have_run
-    if n_threads == 1 or n_rows * n_components * n_features <= _SERIAL_WORK:
+    if n_threads == 1 or n_rows * n_components * n_features <= SERIAL_WORK:
         return 1
     threads_have_run = True
     return n_threads

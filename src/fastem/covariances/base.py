@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import kernels
-from .._kernels.rows import Workspace
+from .._kernels.many import AnyWorkspace
 from ..exceptions import IllDefinedCovarianceError
 
 FloatArray = NDArray[Any]
@@ -59,12 +59,12 @@ class Covariance(ABC):
 
     def accumulate(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """One pass over the data: counts (K,), first (K, D) and second moments.
 
         See `Workspace.accumulate` for the parameters. The shape of the second moments is what
@@ -121,7 +121,7 @@ class Covariance(ABC):
             If a covariance is not positive definite; it names the component.
         """
         factors, good = self.factorise(covariances, n_threads)
-        if not good.all():
+        if np.count_nonzero(good) < np.size(good):
             first = tuple(np.argwhere(~good)[0])
             # whether the first axis is the components, or something that they share
             own = self.shape(2, 3)[0] == 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import _kernels
-from .._kernels.rows import Workspace
+from .._kernels.many import AnyWorkspace, ManyWorkspace
 from .base import FloatArray, Matrices, factor_precision_matrix
 
 # Within / total variance below which the pooled matrix is summed from differences to the means:
@@ -26,12 +28,12 @@ class Tied(Matrices):
 
     def accumulate(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """The second moments, pooled over the components, are those of the whole data less what
         lies between the means:
 
@@ -53,7 +55,7 @@ class Tied(Matrices):
         lost = (second.diagonal(0, -2, -1) < smallest).any(axis=-1)
         if lost.all():
             return self._pooled(workspace, parameters, about=about)
-        if lost.any():  # some of many mixtures
+        if isinstance(workspace, ManyWorkspace) and lost.any():
             some = {name: values[lost] for name, values in parameters.items()}
             there = None if about is None else about[lost]
             pooled = self._pooled(workspace.only(lost), some, about=there)
@@ -63,12 +65,12 @@ class Tied(Matrices):
 
     def _pooled(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """Every component's own moments, summed: K times the work, and no cancellation."""
         factors, means = parameters["precisions_cholesky"], parameters["means"]
         each = np.broadcast_to(factors[..., None, :, :], (*means.shape, means.shape[-1]))

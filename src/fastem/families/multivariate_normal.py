@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._kernels.many import AnyWorkspace
 from .._kernels.rows import Rows, Workspace
 from ..covariances import Covariance
 from ..exceptions import LikelihoodError
@@ -18,7 +19,6 @@ from .statistics import FloatArray, Statistics, merge
 #: rows of a matrix, then the labels (n,) or the responsibilities (n, K) that are known of them
 Known = tuple[slice, FloatArray | None, FloatArray | None]
 
-_EPS = float(np.finfo(np.float64).eps)
 _CANCELLATION = 1e-6
 
 
@@ -92,7 +92,7 @@ class GaussianMixtureModel:
         """The same mixture in coordinates where every point is `by` further on."""
         return self._with(self.weights, self.means + by, self.covariances, self.precisions_cholesky)
 
-    def accumulate(self, data: Workspace) -> Statistics:
+    def accumulate(self, data: AnyWorkspace) -> Statistics:
         """E-step: expected sufficient statistics and the log-likelihood of these parameters.
 
         Raises
@@ -107,14 +107,14 @@ class GaussianMixtureModel:
             raise likelihood_error(statistics.log_likelihood)
         return statistics
 
-    def _expected(self, data: Workspace) -> Statistics:
+    def _expected(self, data: AnyWorkspace) -> Statistics:
         moments = self.structure.accumulate(data, self.parameters)
         return _statistics(self.means, data, moments)
 
-    def _about_new_means(self, data: Workspace, statistics: Statistics) -> Statistics:
+    def _about_new_means(self, data: AnyWorkspace, statistics: Statistics) -> Statistics:
         """The means go so far that taking their way from the moments would leave few digits:
         once more, with the same responsibilities, about where they go."""
-        _, offsets = _counts_and_offsets(statistics)
+        _, offsets = statistics.weights_and_offsets
         about = self.means + offsets
         moments = self.structure.accumulate(data, self.parameters, about=about)
         return _statistics(about, data, moments)
@@ -133,7 +133,7 @@ class GaussianMixtureModel:
 
     def _estimate(self, statistics: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The weighted maximum-likelihood weights, means and covariances."""
-        counts, offsets = _counts_and_offsets(statistics)
+        counts, offsets = statistics.weights_and_offsets
         # what overflows is infinite or NaN, and refused by the factorisation
         with np.errstate(over="ignore", invalid="ignore"):
             covariances = self.structure.estimate(
@@ -143,15 +143,15 @@ class GaussianMixtureModel:
 
     def _cancels(self, statistics: Statistics) -> Any:
         """Whether the second moments consist of the way of the means, to six digits or more."""
-        counts, offsets = _counts_and_offsets(statistics)
+        counts, offsets = statistics.weights_and_offsets
         with np.errstate(over="ignore", invalid="ignore"):
             way, whole = self.structure.shares(counts, offsets, statistics.second)
-            cancels = _any_of_each(whole - way < _CANCELLATION * whole, counts)
-            if not cancels.any():
-                return cancels
+            cancels = way > (1 - _CANCELLATION) * whole
+            if not np.count_nonzero(cancels):  # nearly always
+                return np.False_
             # a step within the rounding of a mean cannot be made smaller
             moves = np.abs(offsets) > 1e-8 * np.abs(statistics.about + offsets)
-            return cancels & _any_of_each(moves, counts)
+            return _any_of_each(cancels, counts) & _any_of_each(moves, counts)
 
     def penalty(self, statistics: Statistics) -> Any:
         """What the ridge adds to the function that `maximise` maximises.
@@ -201,7 +201,7 @@ class GaussianMixtureModel:
     def from_known(
         cls,
         structure: Covariance,
-        data: Workspace,
+        data: AnyWorkspace,
         known: Iterable[Known],
         *,
         reg_covar: float,
@@ -251,16 +251,6 @@ class GaussianMixtureModel:
         return replace(model, **given) if given else model
 
 
-def _counts_and_offsets(statistics: Statistics) -> tuple[FloatArray, FloatArray]:
-    """Weights of the components, and where their means are from what the moments are about.
-
-    10 eps of a row's weight keep a component without points from dividing by 0.
-    """
-    row_weight = statistics.total_weight / statistics.n_rows
-    counts: FloatArray = statistics.counts + 10 * _EPS * row_weight
-    return counts, statistics.first / counts[..., None]
-
-
 def _shares(counts: FloatArray) -> FloatArray:
     """Mixing weights from the weights of the components."""
     return counts / counts.sum(axis=-1, keepdims=True)
@@ -281,21 +271,21 @@ def likelihood_error(log_likelihood: float) -> LikelihoodError:
 
 
 def _statistics(
-    about: FloatArray, data: Workspace, moments: tuple[FloatArray, FloatArray, FloatArray, float]
+    about: FloatArray, data: AnyWorkspace, moments: tuple[FloatArray, FloatArray, FloatArray, Any]
 ) -> Statistics:
     return Statistics(about, *moments, data.total_weight, data.n_rows)
 
 
 def _known_statistics(
     model: GaussianMixtureModel,
-    data: Workspace,
+    data: AnyWorkspace,
     rows: slice,
     labels: FloatArray | None,
     responsibilities: FloatArray | None,
 ) -> Statistics:
     """Statistics of a block of rows whose labels or responsibilities are known."""
-    whole = data.rows
-    if rows != slice(None):
+    if isinstance(data, Workspace) and rows != slice(None):
+        whole = data.rows
         weight = None if whole.sample_weight is None else whole.sample_weight[rows]
         # read once or twice only: not worth a packed copy
         part = replace(whole, X=whole.X[rows], sample_weight=weight, pack=False)

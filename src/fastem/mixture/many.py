@@ -5,22 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from .. import em
-from .._kernels.many import ManyRows, ManyWorkspace
+from .._kernels.many import ManyRows
 from .._threads import effective_n_threads
 from .._validation import check_sample_weight
 from ..exceptions import ConvergenceWarning, FitManyError
-from ..families import ManyGaussianMixtures
-from .gaussian import ROUNDING, GaussianMixture
-from .starts import ALL, Fitted, given_parameters, initial
+from .gaussian import GaussianMixture
+from .starts import Fitted, run_starts
 
 FloatArray = NDArray[Any]
 
@@ -90,8 +87,8 @@ def fit_many(
     >>> rng = np.random.default_rng(0)
     >>> Xs = [rng.normal(size=(60, 1)) + 8 * rng.integers(0, 2, size=(60, 1)) for _ in range(5)]
     >>> models = fastem.fit_many(Xs, 2, random_state=0)
-    >>> [sorted(model.means_[:, 0].round().tolist()) for model in models[:2]]
-    [[0.0, 8.0], [-0.0, 8.0]]
+    >>> [sorted(model.means_[:, 0].round().astype(int).tolist()) for model in models[:2]]
+    [[0, 8], [0, 8]]
     """
     if on_error not in ("raise", "warn"):
         raise ValueError(f"on_error={on_error!r} is not known: use 'raise' or 'warn'")
@@ -164,14 +161,9 @@ def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
     else:
         seen = GaussianMixture.__new__(GaussianMixture)
         X = validate_data(seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        columns = vars(seen)
+        columns = dict(vars(seen))
     weight = check_sample_weight(sample_weight, X)
-    kept = None if weight is None or weight.all() else np.flatnonzero(weight)
-    rows = Fitted(X, weight, X, kept)
-    if weight is not None and kept is not None:
-        rows = Fitted(X[kept], weight[kept], X, kept)
-    pattern._check_n_rows(len(rows.X), kept)
-    return _Problem(rows, columns)
+    return _Problem(Fitted.of(X, weight, pattern.n_components), columns)
 
 
 def _plain(X: Any) -> bool:
@@ -234,51 +226,6 @@ def _fit_batch(
             continue
         total = float(rows.total_weights[b])
         yield result, pattern._attributes(result, rows.shifts[b], total, X.dtype)
-
-
-def run_starts(
-    estimator: GaussianMixture, rows: ManyRows, each: list[Fitted]
-) -> list[em.EMResult[Any] | Exception]:
-    """Run `n_init` starts of every problem side by side; returns them problem by problem."""
-    structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
-    members = np.repeat(np.arange(len(each)), n_init)
-    workspace = ManyWorkspace(rows, structure.kernel, K, members)
-    given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
-    given = {name: np.repeat(values[None], len(members), axis=0) for name, values in given.items()}
-    if "means" in given:
-        given["means"] -= rows.shifts[members, None]
-    options = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
-    if given.keys() >= ALL:
-        models = ManyGaussianMixtures(structure=structure, **given, **options)
-    else:
-        known = _known(estimator, each)
-        models = ManyGaussianMixtures.from_known(
-            structure, workspace, [(slice(None), *known)], given=given, **options
-        )
-    scale = 1.0 / rows.total_weights[members]
-    convergence = em.Convergence(
-        estimator.tol, estimator.max_iter, scale, ROUNDING[rows.X.dtype.name]
-    )
-    return em.run_many(models, workspace, convergence=convergence)
-
-
-def _known(
-    estimator: GaussianMixture, each: list[Fitted]
-) -> tuple[FloatArray | None, FloatArray | None]:
-    """Labels, or responsibilities, of the rows of every start in turn."""
-    labels, responsibilities = [], []
-    seed = estimator.random_state
-    random_state = check_random_state(seed)
-    for rows in each:
-        if isinstance(seed, Integral):
-            random_state.seed(seed)  # as good as a new one, which takes 50 times longer
-        for _ in range(estimator.n_init):
-            for _, some_labels, some in initial(estimator, rows, random_state, 1):
-                labels.append(some_labels)
-                responsibilities.append(some)
-    if any(some is not None for some in responsibilities):
-        return None, np.concatenate(responsibilities)
-    return np.concatenate(labels), None
 
 
 def _warn(pattern: GaussianMixture, models: list[Any], dropped: dict[int, tuple[str, ...]]) -> None:

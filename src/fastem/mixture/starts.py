@@ -3,23 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from .._kernels.rows import Workspace
+from .. import em
+from .._kernels.many import ManyRows, ManyWorkspace
+from .._kernels.rows import SERIAL_WORK, Workspace
 from .._validation import check_means, check_precisions, check_weights
-from ..families import GaussianMixtureModel
+from ..families import GaussianMixtureModel, ManyGaussianMixtures
 from ..initialization import INITIALIZATIONS, Blocks, Start, given
 
-#: with these given there is nothing to initialise
-ALL = {"weights", "means", "precisions_cholesky"}
+FloatArray = NDArray[Any]
+
+# With these given there is nothing to initialise
+_ALL = {"weights", "means", "precisions_cholesky"}
+# Fewer starts are faster one after the other, on one thread
+_FEWEST_SIDE_BY_SIDE = 4
+# A fall of the log-likelihood below this is rounding, by the type of the data
+ROUNDING = {"float64": 1e-10, "float32": 1e-5}
+
+
+class Fitted(NamedTuple):
+    """The rows of a fit, and all that were given."""
+
+    X: FloatArray  # of weight above 0
+    sample_weight: FloatArray | None  # theirs
+    given: FloatArray  # those of weight 0 included
+    kept: NDArray[Any] | None  # which of the given are fitted; None for all
+
+    @classmethod
+    def of(cls, X: FloatArray, sample_weight: FloatArray | None, n_components: int) -> Fitted:
+        """Those of weight 0 are removed, so that nothing, not even the initialisation, sees them.
+
+        Raises
+        ------
+        ValueError
+            If fewer are left than there are components.
+        """
+        if sample_weight is None or sample_weight.all():
+            rows = cls(X, sample_weight, X, None)
+        else:
+            kept = np.flatnonzero(sample_weight)
+            rows = cls(X[kept], sample_weight[kept], X, kept)
+        if len(rows.X) < n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {n_components}, "
+                f"n_samples = {len(rows.X)}"
+                + ("" if rows.kept is None else " with a weight above 0")
+            )
+        return rows
+
+
+_spare: list[np.random.RandomState] = []
+
+
+@contextmanager
+def seeded(estimator: Any) -> Iterator[np.random.RandomState]:
+    """The random numbers of a fit.
+
+    To make a generator takes longer than EM on a few rows; to seed it again, nothing. It is lent to
+    one fit at a time, and not to a callable, which might keep it.
+    """
+    seed = estimator.random_state
+    if not isinstance(seed, Integral) or callable(estimator.init_params):
+        yield check_random_state(seed)
+        return
+    try:
+        random_state = _spare.pop()
+    except IndexError:
+        random_state = np.random.RandomState()
+    random_state.seed(int(seed))
+    try:
+        yield random_state
+    finally:
+        _spare.append(random_state)
 
 
 def fresh_starts(
-    estimator: Any, workspace: Workspace, X: NDArray[Any], kept: NDArray[Any] | None
+    estimator: Any, workspace: Workspace, fitted: Fitted, random_state: np.random.RandomState
 ) -> Iterator[Callable[[], GaussianMixtureModel]]:
     """One start for each of `n_init`, made when its turn comes.
 
@@ -29,10 +95,10 @@ def fresh_starts(
         Only its parameters are read.
     workspace : Workspace
         Of the rows to be fitted.
-    X : array of shape (n_samples, n_features)
-        All rows, those of weight 0 included: responsibilities are given for all.
-    kept : array of int or None
-        Which rows of X are fitted; None for all.
+    fitted : Fitted
+        The same rows.
+    random_state : RandomState
+        For all starts, in turn.
 
     Raises
     ------
@@ -40,13 +106,11 @@ def fresh_starts(
         If an init parameter cannot be used.
     """
     rows, structure = workspace.rows, estimator._structure
-    options = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
+    options: dict[str, Any] = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
     parameters = given_parameters(estimator, rows.n_features, rows.shift)
-    random_state = check_random_state(estimator.random_state)
-    fitted = Fitted(rows.X, rows.sample_weight, X, kept)
 
     def start() -> GaussianMixtureModel:
-        if parameters.keys() >= ALL:
+        if parameters.keys() >= _ALL:
             return GaussianMixtureModel(structure=structure, **parameters, **options)
         known = initial(estimator, fitted, random_state, rows.n_threads)
         return GaussianMixtureModel.from_known(
@@ -56,18 +120,7 @@ def fresh_starts(
     return iter([start] * estimator.n_init)
 
 
-class Fitted(NamedTuple):
-    """The rows of a fit, and all that were given."""
-
-    X: NDArray[Any]  # of weight above 0
-    sample_weight: NDArray[Any] | None  # theirs
-    given: NDArray[Any]  # those of weight 0 included
-    kept: NDArray[Any] | None  # which of the given are fitted; None for all
-
-
-def given_parameters(
-    estimator: Any, n_features: int, shift: NDArray[Any]
-) -> dict[str, NDArray[Any]]:
+def given_parameters(estimator: Any, n_features: int, shift: NDArray[Any]) -> dict[str, Any]:
     """Parameters of a start that the user gave, less the shift.
 
     Raises
@@ -99,3 +152,55 @@ def initial(
     r = given(init(all_rows, K, random_state) if callable(init) else init, len(all_rows), K)
     r = r if rows.kept is None else r[rows.kept]
     return [(slice(None), None, np.ascontiguousarray(r, dtype=rows.X.dtype))]
+
+
+def run_starts(
+    estimator: Any, rows: ManyRows, each: list[Fitted]
+) -> list[em.EMResult[Any] | Exception]:
+    """Run `n_init` starts of every problem side by side; returns them problem by problem."""
+    structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
+    members = np.repeat(np.arange(len(each)), n_init)
+    workspace = ManyWorkspace(rows, structure.kernel, K, members)
+    given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
+    given = {name: np.repeat(values[None], len(members), axis=0) for name, values in given.items()}
+    if "means" in given:
+        given["means"] -= rows.shifts[members, None]
+    options: dict[str, Any] = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
+    if given.keys() >= _ALL:
+        models = ManyGaussianMixtures(structure=structure, **given, **options)
+    else:
+        known = _known(estimator, each)
+        models = ManyGaussianMixtures.from_known(
+            structure, workspace, [(slice(None), *known)], given=given, **options
+        )
+    scale = 1.0 / rows.total_weights[members]
+    convergence = em.Convergence(
+        estimator.tol, estimator.max_iter, scale, ROUNDING[rows.X.dtype.name]
+    )
+    return em.run_many(models, workspace, convergence=convergence)
+
+
+def _known(estimator: Any, each: list[Fitted]) -> tuple[FloatArray | None, FloatArray | None]:
+    """Labels, or responsibilities, of the rows of every start in turn."""
+    labels: list[Any] = []
+    responsibilities: list[Any] = []
+    for rows in each:
+        with seeded(estimator) as random_state:
+            for _ in range(estimator.n_init):
+                for _, some_labels, some in initial(estimator, rows, random_state, 1):
+                    labels.append(some_labels)
+                    responsibilities.append(some)
+    if any(some is not None for some in responsibilities):
+        return None, np.concatenate(responsibilities)
+    return np.concatenate(labels), None
+
+
+def side_by_side(estimator: Any, fitted: Fitted) -> bool:
+    """Whether the starts of one fit are run by `run_starts`: several, each of so little work that
+    one thread does it anyway, and nobody who wants to hear of one after the other.
+
+    Sizes alone decide, never the threads, so that the same bits come of any number of them.
+    """
+    if estimator.n_init < _FEWEST_SIDE_BY_SIDE or estimator.verbose or estimator.callbacks:
+        return False
+    return bool(fitted.X.size * estimator.n_components <= SERIAL_WORK)
