@@ -6,6 +6,7 @@ each thread, and the slots. Kernels only fill.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,7 +35,7 @@ _SLOT_BYTES = 32 << 20
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
     """An uninitialised C-contiguous array that begins on a cache line."""
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    n_bytes = math.prod(shape) * dtype.itemsize
     raw = np.empty(n_bytes + _ALIGNMENT, dtype=np.uint8)
     offset = -raw.ctypes.data % _ALIGNMENT
     return raw[offset : offset + n_bytes].view(dtype).reshape(shape)

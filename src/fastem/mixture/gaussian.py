@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
 from .._kernels.many import ManyRows
 from .._kernels.rows import Rows, Workspace
 from .._threads import effective_n_threads
-from .._validation import check_sample_weight
+from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES, Covariance
 from ..exceptions import ConvergenceWarning
 from ..families import GaussianMixtureModel
@@ -238,18 +238,14 @@ shape (n_samples, n_components), default="kmeans"
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise TypeError(f"callbacks: {callback!r} is not a function")
-        # Validation notes the columns on the estimator: on this one, until the fit has succeeded.
-        seen = type(self).__new__(type(self))
-        validated: FloatArray = validate_data(
-            seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2
-        )
+        validated, columns = check_rows(type(self), X)
         weight = check_sample_weight(sample_weight, validated)
         given = Fitted.of(validated, weight, self.n_components)
         rows = Rows(given.X, given.sample_weight, effective_n_threads(self.n_threads))
         result = self._best_fit(rows, given)
         self._warn(result)
         fitted = {
-            **vars(seen),
+            **columns,
             **self._attributes(result, rows.shift, rows.total_weight, rows.X.dtype),
         }
         self.__dict__.update(fitted)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
 from .. import em
 from .._kernels.many import ManyRows
 from .._threads import effective_n_threads
-from .._validation import check_sample_weight
+from .._validation import check_rows, check_sample_weight
 from ..exceptions import ConvergenceWarning, FitManyError
 from .gaussian import GaussianMixture
 from .starts import Fitted, run_starts
@@ -156,30 +155,9 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
 
 
 def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
-    if _plain(X):
-        columns: dict[str, Any] = {"n_features_in_": X.shape[1]}
-    else:
-        seen = GaussianMixture.__new__(GaussianMixture)
-        X = validate_data(seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        columns = dict(vars(seen))
+    X, columns = check_rows(GaussianMixture, X)
     weight = check_sample_weight(sample_weight, X)
     return _Problem(Fitted.of(X, weight, pattern.n_components), columns)
-
-
-def _plain(X: Any) -> bool:
-    """Whether validation would find nothing to change or to say: it takes longer than a small fit.
-
-    The sum is finite where all values are, but for an overflow, which validation then looks at.
-    """
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.dtype in (np.float64, np.float32)
-        and X.dtype.isnative
-        and X.shape[0] >= 2
-        and X.shape[1] >= 1
-        and bool(np.isfinite(X.sum()))
-    )
 
 
 # --- fitting ------------------------------------------------------------------------------------
