@@ -124,6 +124,9 @@ def test_features_types_and_containers_may_differ():
     assert got[8].feature_names_in_.tolist() == ["a", "b", "c"]
     assert not hasattr(got[0], "feature_names_in_")
     got[8].predict(Xs[8])
+    boxed = np.empty(2, dtype=object)
+    boxed[:] = Xs[2:4]
+    assert bits(quietly(fit_many, boxed, 2, random_state=0)) == bits(got[2:4])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,6 +167,7 @@ def test_not_converging_is_one_warning(max_iter):
 
 def test_same_bits_for_any_threads_and_company(monkeypatch):
     monkeypatch.setattr("fastem._threads._cpus", lambda affinity: (64, 64))
+    monkeypatch.setattr("fastem._kernels.rows.SERIAL_WORK", 0)
     Xs = tables(40, low=200)
     wanted = bits(quietly(fit_many, Xs, 3, random_state=0, n_threads=1))
     for n_threads in (2, 3, 8):

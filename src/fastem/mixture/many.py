@@ -134,7 +134,8 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
             "fit_many takes a sequence of tables, or an array of shape (n_problems, n_samples, "
             f"n_features), not {type(Xs).__name__}: make a list of it"
         )
-    if getattr(Xs, "ndim", 3) != 3 or hasattr(Xs, "columns"):
+    of_tables = getattr(Xs, "ndim", 3) == 3 or str(getattr(Xs, "dtype", "")) == "object"
+    if not of_tables or hasattr(Xs, "columns"):
         raise ValueError(
             f"fit_many takes a sequence of tables, or an array of shape (n_problems, n_samples, "
             f"n_features), not one table of {getattr(Xs, 'ndim', 2)} dimensions: GaussianMixture "
