@@ -21,6 +21,7 @@ from . import kernels as default_kernels
 from .rows import (
     _NO_DOUBLES,
     _NO_LABELS,
+    TILE_STEP,
     FloatArray,
     Workspace,
     aligned_empty,
@@ -30,13 +31,10 @@ from .rows import (
 
 IntArray = NDArray[np.intp]
 
-# Bytes of a feature in a tile: it is a multiple of four of the widest vectors.
-_TILE_STEP = 256
-
 
 def tile_sizes(n_rows: IntArray, n_features: int, itemsize: int) -> IntArray:
     """Points in the tiles of each problem: the most that leave the least padding."""
-    step = _TILE_STEP // itemsize
+    step = TILE_STEP // itemsize
     candidates = np.arange(step, tile_size(n_features, itemsize) + 1, step)[::-1]
     padded = -(-n_rows[:, None] // candidates) * candidates
     sizes: IntArray = candidates[padded.argmin(axis=1)]

@@ -41,6 +41,10 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
     return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
 
 
+#: Bytes of a feature in a tile: it is a multiple of four of the widest vectors.
+TILE_STEP = 256
+
+
 def tile_size(n_features: int, itemsize: int) -> int:
     """Points in a tile: a multiple of 4 vectors, small enough for a tile to stay in cache."""
     row_bytes = n_features * itemsize
@@ -114,9 +118,12 @@ class Rows:
     def n_features(self) -> int:
         return self.X.shape[1]
 
-    @property
+    @cached_property
     def tile_size(self) -> int:
-        return tile_size(self.n_features, self.X.itemsize)
+        # one tile of few rows is not padded to the size of many
+        step = TILE_STEP // self.X.itemsize
+        most = tile_size(self.n_features, self.X.itemsize)
+        return min(most, max(1, -(-self.n_rows // step)) * step)
 
     @property
     def n_tiles(self) -> int:
