@@ -56,7 +56,7 @@ class FitManyError(FastEMError, ValueError):
             f"{errors[first]} The others are fitted: on_error='warn' returns them, with None in "
             "the place of those that failed"
         )
-        self.models, self.errors = models, errors
+        self.models, self.errors = models, dict(sorted(errors.items()))
 
 
 class DataFileError(FastEMError, ValueError):

@@ -8,6 +8,9 @@
 #   merge             slots to one, pairwise in index order
 #   unpack            statistics to counts, first and second moments
 #
+# Many small mixtures go through the same phases at once: accumulate_many does all of them for one
+# mixture on one thread, and the threads share out the mixtures.
+#
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
 
 from cython cimport floating

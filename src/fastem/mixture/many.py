@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 
 from .. import em
 from .._kernels.many import ManyRows
@@ -119,7 +120,7 @@ def fit_many(
     if errors:
         report = FitManyError(models, errors)
         if on_error == "raise":
-            raise report from next(iter(errors.values()))
+            raise report from report.errors[min(errors)]
         warnings.warn(str(report), ConvergenceWarning, stacklevel=2)
     return models
 
@@ -141,6 +142,8 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
             f"n_features), not one table of {getattr(Xs, 'ndim', 2)} dimensions: GaussianMixture "
             "fits that"
         )
+    if isinstance(Xs, np.ndarray) and Xs.dtype.kind in "biu":
+        Xs = Xs.astype(np.float64)  # once, and not table by table
     if sample_weight is not None and len(sample_weight) != len(Xs):
         raise ValueError(
             f"sample_weight is given for {len(sample_weight)} data sets, but there are {len(Xs)}"
@@ -196,12 +199,13 @@ def _fit_batch(
         np.concatenate(weights) if weights else None,
         effective_n_threads(pattern.n_threads),
     )
-    outcomes = run_starts(pattern, rows, each)
+    with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
+        outcomes = run_starts(pattern, rows, each)
     for b in range(len(problems)):
         try:
             result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
         except ValueError as error:  # every start failed
-            yield error
+            yield error.with_traceback(None)  # which would keep the whole batch alive
             continue
         total = float(rows.total_weights[b])
         yield result, pattern._attributes(result, rows.shifts[b], total, X.dtype)
