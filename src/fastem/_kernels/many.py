@@ -141,8 +141,10 @@ class ManyWorkspace:
     n_components : int
     members : array of shape (n_mixtures,), intp
         The problem that each mixture is fitted to; several may be fitted to one.
+    n_threads : int, optional
+        At most; by default those of the rows.
     arenas : pair of arrays, optional
-        The scratch of another workspace of the same kind.
+        The scratch of another workspace of the same kind, that is not in use at the same time.
     """
 
     def __init__(
@@ -151,14 +153,16 @@ class ManyWorkspace:
         structure: int,
         n_components: int,
         members: IntArray,
+        n_threads: int | None = None,
         arenas: tuple[FloatArray, FloatArray] | None = None,
     ) -> None:
         self.rows, self.structure, self.n_components = rows, structure, n_components
         self.members, self.shape = members, (len(members),)
         self.dtype: np.dtype[Any] = rows.X.dtype
         self.sizes: IntArray = rows.sizes[members]
+        self.most_threads = rows.n_threads if n_threads is None else n_threads
         self.n_threads = useful_threads(
-            rows.n_threads, int(self.sizes.sum()), n_components, rows.n_features
+            self.most_threads, int(self.sizes.sum()), n_components, rows.n_features
         )
         self.arena, self.sums = arenas or self._arenas()
 
@@ -181,12 +185,15 @@ class ManyWorkspace:
             self.structure,
             self.n_components,
             self.members[chosen],
+            self.most_threads,
             (self.arena, self.sums),
         )
 
     def beside(self, structure: int) -> ManyWorkspace:
         """The workspace of another structure."""
-        return ManyWorkspace(self.rows, structure, self.n_components, self.members)
+        return ManyWorkspace(
+            self.rows, structure, self.n_components, self.members, self.most_threads
+        )
 
     @cached_property
     def total_weight(self) -> FloatArray:

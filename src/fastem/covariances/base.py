@@ -19,7 +19,7 @@ from ..exceptions import IllDefinedCovarianceError
 
 FloatArray = NDArray[Any]
 
-# K (D + 4)^3 below this is factorised faster than a second thread starts
+# K D^3 below this is factorised faster than a second thread starts
 _SERIAL_FACTORISATION = 2_000_000
 
 
@@ -243,7 +243,7 @@ class Matrices(Covariance):
         D = covariances.shape[-1]
         scratch = np.array(covariances, np.float64, order="C").reshape(-1, D, D)
         factors = np.empty(covariances.shape)
-        threads = n_threads if len(scratch) * (D + 4) ** 3 > _SERIAL_FACTORISATION else 1
+        threads = n_threads if len(scratch) * D**3 > _SERIAL_FACTORISATION else 1
         kernels.inverse_cholesky(scratch, factors.reshape(-1, D, D), threads)
         return factors, factors[..., 0, 0] > 0  # the kernel marks those at fault there
 

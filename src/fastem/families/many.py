@@ -52,12 +52,17 @@ class ManyGaussianMixtures(GaussianMixtureModel):
 
     def only(self, chosen: FloatArray) -> Self:
         """Some of them, by a mask or by index."""
-        return self._with(
+        some = self._with(
             self.weights[chosen],
             self.means[chosen],
             self.covariances[chosen],
             self.precisions_cholesky[chosen],
         )
+        if not self.errors:
+            return some
+        were = np.arange(len(self))[chosen].tolist()
+        errors = {i: self.errors[was] for i, was in enumerate(were) if was in self.errors}
+        return replace(some, errors=errors)
 
     def accumulate(self, data: ManyWorkspace) -> Statistics:  # type: ignore[override]
         """E-step: expected sufficient statistics and the log-likelihood of each member.

@@ -22,8 +22,8 @@ from .starts import Fitted, run_starts
 FloatArray = NDArray[Any]
 
 # Bytes of the rows of one batch: many enough for a step of the loop to cost Python little for each
-# of them, few enough for the parameters to stay in cache.
-_BATCH_BYTES = 16 << 20
+# of them, and to give every thread its part; they are copied twice, so no more than that.
+_BATCH_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -24,6 +25,9 @@ FloatArray = NDArray[Any]
 _ALL = {"weights", "means", "precisions_cholesky"}
 # Fewer starts are faster one after the other, on one thread
 _FEWEST_SIDE_BY_SIDE = 4
+# Rows x components x features, of all starts together, that are worth a thread: an iteration of
+# them takes ten times as long as what Python adds to it
+_WORK_OF_A_THREAD = 1_000_000
 # A fall of the log-likelihood below this is rounding, by the type of the data
 ROUNDING = {"float64": 1e-10, "float32": 1e-5}
 
@@ -160,24 +164,49 @@ def run_starts(
     """Run `n_init` starts of every problem side by side; returns them problem by problem."""
     structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
     members = np.repeat(np.arange(len(each)), n_init)
-    workspace = ManyWorkspace(rows, structure.kernel, K, members)
     given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
-    given = {name: np.repeat(values[None], len(members), axis=0) for name, values in given.items()}
-    if "means" in given:
-        given["means"] -= rows.shifts[members, None]
-    options: dict[str, Any] = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
-    if given.keys() >= _ALL:
-        models = ManyGaussianMixtures(structure=structure, **given, **options)
-    else:
-        known = _known(estimator, each)
-        models = ManyGaussianMixtures.from_known(
-            structure, workspace, [(slice(None), *known)], given=given, **options
+    knowns = (None, None) if given.keys() >= _ALL else _known(estimator, each)
+    ends = np.cumsum(rows.sizes[members])  # of the labels of each start
+
+    def run(first: int, last: int) -> list[em.EMResult[Any] | Exception]:
+        of = members[first:last]
+        workspace = ManyWorkspace(rows, structure.kernel, K, of, 1)
+        start: dict[str, Any] = {
+            name: np.repeat(values[None], len(of), axis=0) for name, values in given.items()
+        }
+        if "means" in start:
+            start["means"] -= rows.shifts[of, None]
+        if start.keys() >= _ALL:
+            models = ManyGaussianMixtures(structure, **start, reg_covar=estimator.reg_covar)
+        else:
+            theirs = slice(ends[first] - rows.sizes[of[0]], ends[last - 1])
+            labels, responsibilities = (
+                None if values is None else values[theirs] for values in knowns
+            )
+            models = ManyGaussianMixtures.from_known(
+                structure,
+                workspace,
+                [(slice(None), labels, responsibilities)],
+                reg_covar=estimator.reg_covar,
+                given=start,
+            )
+        convergence = em.Convergence(
+            estimator.tol,
+            estimator.max_iter,
+            1.0 / rows.total_weights[of],
+            ROUNDING[rows.X.dtype.name],
         )
-    scale = 1.0 / rows.total_weights[members]
-    convergence = em.Convergence(
-        estimator.tol, estimator.max_iter, scale, ROUNDING[rows.X.dtype.name]
-    )
-    return em.run_many(models, workspace, convergence=convergence)
+        return em.run_many(models, workspace, convergence=convergence)
+
+    # Every thread has a part of the starts to itself: none waits for another in each iteration.
+    work = int(ends[-1]) * rows.n_features * K
+    n_parts = max(1, min(rows.n_threads, len(members), work // _WORK_OF_A_THREAD))
+    if n_parts == 1:
+        return run(0, len(members))
+    bounds = [len(members) * part // n_parts for part in range(n_parts + 1)]
+    with ThreadPoolExecutor(n_parts) as pool:
+        parts = pool.map(run, bounds[:-1], bounds[1:])
+        return [outcome for outcomes in parts for outcome in outcomes]
 
 
 def _known(estimator: Any, each: list[Fitted]) -> tuple[FloatArray | None, FloatArray | None]:
