@@ -169,16 +169,19 @@ def test_not_converging_is_one_warning(max_iter):
     assert_equal_fits(got, one_by_one(Xs, 3, **options))
 
 
-def test_same_bits_for_any_threads_and_company(monkeypatch):
+@pytest.mark.parametrize("name", NAMES)
+def test_same_bits_for_any_threads_and_company(name, monkeypatch):
     monkeypatch.setattr("fastem._threads._cpus", lambda affinity: (64, 64))
     monkeypatch.setattr("fastem._kernels.rows.SERIAL_WORK", 0)
+    monkeypatch.setattr("fastem.mixture.starts._WORK_OF_A_THREAD", 1000)
     Xs = tables(40, low=200)
-    wanted = bits(quietly(fit_many, Xs, 3, random_state=0, n_threads=1))
+    options = {"covariance_type": name, "random_state": 0, "n_init": 2}
+    wanted = bits(quietly(fit_many, Xs, 3, n_threads=1, **options))
     for n_threads in (2, 3, 8):
-        assert bits(quietly(fit_many, Xs, 3, random_state=0, n_threads=n_threads)) == wanted
-    assert bits(quietly(fit_many, Xs[5:9], 3, random_state=0)) == wanted[5:9]
+        assert bits(quietly(fit_many, Xs, 3, n_threads=n_threads, **options)) == wanted
+    assert bits(quietly(fit_many, Xs[5:9], 3, **options)) == wanted[5:9]
     monkeypatch.setattr("fastem.mixture.many._BATCH_BYTES", 10_000)
-    assert bits(quietly(fit_many, Xs, 3, random_state=0)) == wanted
+    assert bits(quietly(fit_many, Xs, 3, **options)) == wanted
 
 
 def collapsing():

@@ -65,6 +65,9 @@ class ManyRows:
     n_threads: int
     kernels: ModuleType = default_kernels
 
+    def __post_init__(self) -> None:
+        _ = self._packed  # once, before several threads ask for it
+
     @property
     def n_features(self) -> int:
         return self.X.shape[1]
