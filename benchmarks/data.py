@@ -11,7 +11,7 @@ deviation, and covariances too large by a tenth.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,10 @@ STRUCTURES: dict[str, Structure] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Data, and the parameters from which EM starts."""
+    """Data, and the parameters from which EM starts.
+
+    For the group "many", X holds many data sets, and the parameters are those of the first.
+    """
 
     X: Array
     structure: str
@@ -157,6 +160,26 @@ def gaussian_problem(
     )
 
 
+def stacked(
+    n_problems: int, n_points: int, n_features: int, n_components: int, structure: str
+) -> Workload:
+    """Describe many independent data sets of one size, each of its own overlapping clusters."""
+
+    def make(dtype: np.dtype[Any], quick: bool) -> Problem:
+        n = max(20, n_problems // 50) if quick else n_problems
+        problems = [
+            gaussian_problem(
+                n_points, n_features, n_components, structure, _OVERLAPPING, dtype, seed
+            )
+            for seed in range(n)
+        ]
+        first = problems[0]
+        return replace(first, X=np.stack([problem.X for problem in problems]))
+
+    name = f"{n_problems} x (N={n_points} D={n_features} K={n_components}) {structure}"
+    return Workload(name, make)
+
+
 def photo(n_components: int, structure: str) -> Workload:
     """Describe the workload of the pixels of a photograph, colours scaled to [0, 1]."""
 
@@ -231,5 +254,7 @@ ITERATION: tuple[Workload, ...] = (
 FIT: tuple[Workload, ...] = (*ITERATION[:3], photo(32, "full"))
 
 SMALL: tuple[Workload, ...] = (iris(3, "full"), gaussian(1_000, 4, 3, "full", _SEPARATED))
+
+MANY: tuple[Workload, ...] = (stacked(1000, 200, 3, 3, "full"), stacked(2000, 500, 2, 2, "full"))
 
 PREDICT: tuple[Workload, ...] = (gaussian(1_000_000, 16, 16, "full", _OVERLAPPING),)

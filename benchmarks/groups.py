@@ -6,6 +6,7 @@ group       what is timed
 iteration   one EM iteration from a given start, ``tol=0``: the loop and nothing else
 fit         ``fit(X)`` with the defaults: initialisation, all iterations, every check
 small       the same on data so small that the overheads are all there is
+many        a thousand small fits: in one call, and in a loop over some of them
 predict     ``predict(X)`` of a fitted model
 ==========  ============================================================================
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks import data
 from benchmarks.data import Problem, Workload
@@ -25,6 +26,10 @@ from benchmarks.report import milliseconds, number, progress
 
 # Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
 _AGREEMENT = {"float64": 1e-8, "float32": 1e-4}
+
+# Data sets of the group "many" that a loop is timed on; the time is that of one.
+_LOOP = 100
+_TOGETHER = "fit_many"
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,42 @@ def measure_small(
     return _repeated(calls, peers, {}, rounds)
 
 
+def measure_many(
+    problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time a fit among many: in one call of fastem's, and in a loop over a sample of them."""
+    tasks = {peer.name: _loop(peer, problem, min(len(problem.X), _LOOP)) for peer in peers}
+    together = [peer for peer in peers if isinstance(peer, FastEM)]
+    for peer in together:
+        peer.fit_many(replace(problem, X=problem.X[:5]), 0)  # imports
+        tasks[_TOGETHER] = _one_call(peer, problem, len(problem.X))
+    samples = in_turn(tasks, rounds)
+    cells = [number(1e6 * samples[_TOGETHER].median)] if together else []
+    for peer in peers:
+        cells.append(number(1e6 * samples[peer.name].median))
+        if together:
+            cells.append(number(samples[peer.name].ratio_to(samples[_TOGETHER]), "x"))
+    return cells
+
+
+def header_many(peers: Sequence[Peer]) -> list[str]:
+    """Name the columns of `measure_many`."""
+    together = any(isinstance(peer, FastEM) for peer in peers)
+    names = [f"{_TOGETHER} us"] if together else []
+    for peer in peers:
+        names += [f"{peer.name} loop us", *(["/ fit_many"] if together else [])]
+    return names
+
+
+def _one_call(peer: FastEM, problem: Problem, n_sets: int) -> Callable[[], float]:
+    return lambda: timed(lambda: peer.fit_many(problem, 0)) / n_sets
+
+
+def _loop(peer: Peer, problem: Problem, n_sets: int) -> Callable[[], float]:
+    sets = [replace(problem, X=X) for X in problem.X[:n_sets]]
+    return lambda: timed(lambda: [peer.fit_default(one, 0) for one in sets]) / n_sets
+
+
 def measure_predict(
     problem: Problem, peers: Sequence[Peer], rounds: int, settings: Settings
 ) -> list[str]:
@@ -218,6 +259,14 @@ GROUPS: dict[str, Group] = {
         15,
         header_times,
         measure_small,
+        from_scratch=True,
+    ),
+    "many": Group(
+        "Microseconds of a default fit among many, in one call and in a loop",
+        data.MANY,
+        3,
+        header_many,
+        measure_many,
         from_scratch=True,
     ),
     "predict": Group(

@@ -158,6 +158,17 @@ class FastEM(Estimator):
     def options(self) -> dict[str, Any]:
         return {"n_threads": self.n_threads}
 
+    def fit_many(self, problem: Problem, seed: int) -> object:
+        """Fit each of the problem's data sets from scratch in one call."""
+        with _quiet():
+            return importlib.import_module(self.module).fit_many(
+                problem.X,
+                problem.n_components,
+                covariance_type=problem.structure,
+                random_state=seed,
+                **self.options(),
+            )
+
     def describe(self) -> str:
         return f"{super().describe()} ({importlib.import_module(self.module).cpu_isa()})"
 

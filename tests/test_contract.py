@@ -9,9 +9,10 @@ import reference
 from mixtures import draw, random_mixture
 
 import fastem._kernels as compiled
+from fastem._kernels.many import ManyRows, ManyWorkspace
 from fastem._kernels.rows import Rows, Workspace, n_slots, tile_size
 from fastem.covariances import COVARIANCES
-from fastem.families import GaussianMixtureModel, Statistics, merge
+from fastem.families import GaussianMixtureModel, ManyGaussianMixtures, Statistics, merge
 
 
 def runnable_isas():
@@ -130,6 +131,73 @@ def test_moments_about_another_point(name, dtype, kernels):
     assert_statistics_close(got, wanted, np.ptp(X), TOLERANCE[dtype])
     total = expectation.log_likelihood.sum()
     np.testing.assert_allclose(got.log_likelihood, total, rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("D", [1, 3, 7, 13])
+def test_many_mixtures_have_the_statistics_of_each(name, dtype, kernels, D, monkeypatch):
+    monkeypatch.setattr("fastem._kernels.rows.SERIAL_WORK", 0)
+    K, structure = 3, COVARIANCES[name]
+    parameters = [random_mixture(name, D, K, seed=seed) for seed in range(5)]
+    sizes = np.array([50, 700, 33, 260, 129])
+    tables = [
+        draw(n, *p, name, seed=i)[0].astype(dtype)
+        for i, (n, p) in enumerate(zip(sizes, parameters, strict=True))
+    ]
+    weights = [np.random.default_rng(n).uniform(0.1, 3.0, n) for n in sizes]
+    labels = [np.arange(n, dtype=np.intc) % (K + 1) - 1 for n in sizes]  # -1: of no component
+    soft = [np.random.default_rng(n).dirichlet(np.ones(K), n).astype(dtype) for n in sizes]
+    members = np.array([3, 1, 1, 0, 4, 2])  # two mixtures of one table, and in any order
+    models = [
+        model_about(name, *parameters[p], Rows(tables[p], None, 1).shift, reg_covar=1e-3)
+        for p in members
+    ]
+    fields = ("weights", "means", "covariances", "precisions_cholesky")
+    stacked = ManyGaussianMixtures(
+        structure, *(np.stack([getattr(m, f) for m in models]) for f in fields), 1e-3
+    )
+    for weight in (None, weights):
+        outcomes = []
+        for n_threads in (1, 2, 8):
+            together = None if weight is None else np.concatenate(weight)
+            rows = ManyRows(np.concatenate(tables), sizes, together, n_threads, kernels)
+            workspace = ManyWorkspace(rows, structure.kernel, K, members)
+            computed = stacked.accumulate(workspace)
+            known = [
+                structure.accumulate(
+                    workspace,
+                    stacked.parameters,
+                    **{key: np.concatenate([values[p] for p in members])},
+                )
+                for key, values in (("labels", labels), ("responsibilities", soft))
+            ]
+            outcomes.append((computed, known))
+        (computed, known), *others = outcomes
+        assert all(same_bits_of_many(computed, other) for other, _ in others)
+        some = np.array([True, False, True, True, False, True])
+        alone = stacked.only(some).accumulate(workspace.only(some))
+        np.testing.assert_array_equal(alone.second, computed.second[some])
+        tolerance = TOLERANCE[dtype]
+        for i, (p, model) in enumerate(zip(members, models, strict=True)):
+            own = Rows(tables[p], None if weight is None else weight[p], 1, kernels=kernels)
+            single = Workspace(own, structure.kernel, K)
+            for got, wanted in (
+                (computed.second[i], model.accumulate(single).second),
+                (computed.log_likelihood[i], model.accumulate(single).log_likelihood),
+                (known[0][2][i], structure.accumulate(single, model.parameters, labels[p])[2]),
+                (known[1][1][i], structure.accumulate(single, model.parameters, None, soft[p])[1]),
+            ):
+                scale = max(1.0, np.abs(wanted).max())
+                np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * scale)
+            new, wanted = stacked.maximise(computed)[i], model.maximise(model.accumulate(single))
+            np.testing.assert_allclose(new.covariances, wanted.covariances, rtol=100 * tolerance,
+                                       atol=100 * tolerance)  # fmt: skip
+
+
+def same_bits_of_many(left, right):
+    return all(
+        getattr(left, f).tobytes() == getattr(right, f).tobytes()
+        for f in ("counts", "first", "second", "log_likelihood")
+    )
 
 
 def test_padding_does_not_spoil_a_tile(name, kernels):

@@ -213,3 +213,103 @@ def test_when_all_restarts_fail_the_first_error_is_raised():
         em.run_restarts([lambda: Failing((0.0,)), lambda: Collapsing((0.0,))], None)
     with pytest.raises(ValueError, match="no start"):
         em.run_restarts([], None)
+
+
+@dataclass(frozen=True)
+class ManyScripted:
+    """Several of `Scripted` side by side; of those that fail, at which M-step."""
+
+    values: np.ndarray  # (member, position)
+    fails: np.ndarray  # position of the M-step that fails; -1 for none
+    penalties: np.ndarray
+    position: int = 0
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, member):
+        kind = Penalised if self.penalties[member] else Scripted
+        return kind(tuple(self.values[member]), self.position)
+
+    def only(self, chosen):
+        return ManyScripted(
+            self.values[chosen], self.fails[chosen], self.penalties[chosen], self.position
+        )
+
+    @property
+    def errors(self):
+        failing = np.flatnonzero((self.fails == self.position) & (self.fails >= 0))
+        return {int(i): LikelihoodError("on purpose") for i in failing}
+
+    def accumulate(self, data):
+        assert len(data.rows) == len(self)
+        return Totals(0.0, self.values[:, self.position])
+
+    def maximise(self, statistics):
+        return replace(self, position=self.position + 1)
+
+    def penalty(self, statistics):
+        return self.penalties * self.position
+
+
+@dataclass(frozen=True)
+class Numbered:
+    rows: np.ndarray
+
+    def only(self, chosen):
+        return Numbered(self.rows[chosen])
+
+
+def many_scripted(values, fails=None, penalties=None):
+    n = len(values)
+    width = max(map(len, values))
+    padded = np.array([[*v, *[v[-1]] * (width - len(v))] for v in values], dtype=float)
+    return ManyScripted(
+        padded,
+        np.full(n, -1) if fails is None else np.array(fails),
+        np.zeros(n) if penalties is None else np.array(penalties, dtype=float),
+    )
+
+
+@pytest.mark.parametrize("max_iter", [0, 1, 2, 3, 4, 100])
+def test_each_of_many_is_run_as_alone(max_iter):
+    values = [
+        (-9.0, -5.0, -4.9999, -1.0),
+        (-9.0, -5.0, -5.5, -1.0),
+        (-9.0, -5.0, -4.0, -3.0, -2.0, -2.0),
+        (-9.0, -5.0, -6.5, -6.5),
+        (-9.0, -5.0, -6.5, -6.5),
+        (-1.0, -1.0),
+    ]
+    models = many_scripted(values, penalties=[0, 0, 0, 0, 2, 0])
+    convergence = em.Convergence(1e-3, max_iter, scale=np.ones(6))
+    results = em.run_many(models, Numbered(np.arange(6)), convergence=convergence)
+    assert [r.reason for r in results if r.reason == "likelihood_decreased"] == (
+        ["likelihood_decreased"] * 2 if max_iter >= 3 else []
+    )
+    for member, got in enumerate(results):
+        alone = em.run(models[member], None, convergence=em.Convergence(1e-3, max_iter))
+        assert (got.reason, got.log_likelihoods) == (alone.reason, alone.log_likelihoods)
+        assert got.model == alone.model
+
+
+def test_each_of_many_has_its_own_scale():
+    models = many_scripted([(-900.0, -500.0, -499.0, -400.0)] * 2)
+    convergence = em.Convergence(0.05, 3, scale=np.array([0.01, 1.0]))
+    results = em.run_many(models, Numbered(np.arange(2)), convergence=convergence)
+    assert [r.reason for r in results] == ["tolerance", "max_iter"]
+
+
+def test_a_member_that_fails_leaves_the_others():
+    values = [(-9.0, -5.0, -5.0)] * 4 + [(-9.0, -math.inf)]
+    models = many_scripted(values, fails=[-1, 0, 2, -1, -1])
+    # the model itself is to tell of a log-likelihood that is not finite
+    models = replace(models, fails=np.array([-1, 0, 2, -1, 2]))
+    results = em.run_many(models, Numbered(np.arange(5)))
+    kinds = [type(r) for r in results]
+    assert kinds == [em.EMResult, LikelihoodError, LikelihoodError, em.EMResult, LikelihoodError]
+    assert results[3].log_likelihoods == (-9.0, -5.0, -5.0)
+    assert em.best_of(results).dropped == ("on purpose",) * 3
+    with pytest.raises(LikelihoodError, match="on purpose"):
+        em.best_of(results[1:3])
+    assert em.run_many(many_scripted([(0.0,)]).only(np.array([], dtype=int)), None) == []

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,25 @@ def test_n_init_keeps_the_best(iris):
     best = GaussianMixture(**options, n_init=6, random_state=0).fit(iris[0])
     assert max(singles) > min(singles) + 0.01
     assert best.lower_bound_ == pytest.approx(max(singles), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_starts_side_by_side_equal_one_after_the_other(blobs, name):
+    X = blobs[0][:400]
+    weight = np.random.default_rng(0).integers(0, 3, 400)
+    for method in METHODS:
+        options = {"covariance_type": name, "init_params": method, "random_state": 0, "n_init": 5,
+                   "reg_covar": 1e-3, "max_iter": 6, "tol": 0.0}  # fmt: skip
+        fits = []
+        for callbacks in (None, [lambda *_: None]):  # who listens hears one after the other
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = GaussianMixture(4, callbacks=callbacks, **options)
+                fits.append(model.fit(X, sample_weight=weight))
+        together, in_turn = fits
+        # of starts that are equally good rounding chooses: the same components in another order
+        assert together.lower_bound_ == pytest.approx(in_turn.lower_bound_, rel=1e-9)
+        np.testing.assert_allclose(together.score_samples(X), in_turn.score_samples(X), rtol=1e-7)
 
 
 def test_warm_start_continues(blobs):
@@ -366,7 +386,18 @@ def test_heavy_rows_lead_k_means_on_many_rows():
         np.testing.assert_allclose(model.weights_, 1 / 3, atol=1e-3)
 
 
-def test_a_failing_start_is_dropped_with_a_warning(monkeypatch, blobs):
+@pytest.mark.parametrize("n_rows", [400, 6000])  # of few rows the starts run side by side
+def test_starts_that_all_fail_raise_the_first_error(n_rows):
+    X = np.zeros((n_rows, 30))
+    X[:10, 0] = np.arange(10)
+    model = GaussianMixture(2, reg_covar=0.0, n_init=3, init_params="random", random_state=0)
+    with pytest.raises(IllDefinedCovarianceError, match="component 0 of 2"):
+        model.fit(X)
+
+
+@pytest.mark.parametrize("n_rows", [400, 6000])
+def test_a_failing_start_is_dropped_with_a_warning(n_rows, blobs):
+    blobs = [part[:n_rows] for part in blobs]
     calls = []
 
     def sometimes_bad(X, K, random_state):

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from . import covariances, em
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
-    from .mixture import GaussianMixture, load
+    from .mixture import GaussianMixture, fit_many, load
 
 __all__ = [
     "GaussianMixture",
@@ -15,6 +15,7 @@ __all__ = [
     "covariances",
     "cpu_isa",
     "em",
+    "fit_many",
     "load",
     "show_config",
 ]
@@ -24,6 +25,7 @@ _HOMES = {
     "GaussianMixture": "mixture",
     "__version__": "_config",
     "cpu_isa": "_kernels",
+    "fit_many": "mixture",
     "load": "mixture",
     "show_config": "_config",
 }

@@ -7,13 +7,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .covariances import Covariance
 
 FloatArray = NDArray[Any]
 
 _LARGEST_EXPONENT = 60
+_SMALL = 100_000  # numbers, of which an array of truth values is no burden
+
+
+def check_rows(estimator: Any, X: Any) -> tuple[FloatArray, dict[str, Any]]:
+    """Rows to fit, float64 or float32, and what is to be noted of their columns.
+
+    Parameters
+    ----------
+    estimator : type
+        Named in error messages.
+    X : array-like of shape (n_samples, n_features)
+
+    Returns
+    -------
+    X : array of shape (n_samples, n_features)
+    columns : dict
+        The attributes n_features_in_ and, where there are names, feature_names_in_.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn's validation, which does the work.
+    """
+    if _plain(X):
+        return X, {"n_features_in_": X.shape[1]}
+    seen = estimator.__new__(estimator)
+    validated: FloatArray = validate_data(
+        seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+    )
+    return validated, dict(vars(seen))
+
+
+def _plain(X: Any) -> bool:
+    """Whether validation, which takes as long as many a small fit, would have nothing to say."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.shape[0] < 2 or X.shape[1] < 1:
+        return False
+    if X.dtype not in (np.float64, np.float32) or not X.dtype.isnative:
+        return False
+    return X.size <= _SMALL and bool(np.isfinite(X).all())
 
 
 def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:

@@ -15,15 +15,24 @@ The loop holds no state: it returns a frozen `EMResult`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from .exceptions import IllDefinedCovarianceError, LikelihoodError
 
-__all__ = ["REASONS", "Callback", "Convergence", "EMResult", "run", "run_restarts"]
+__all__ = [
+    "REASONS",
+    "Callback",
+    "Convergence",
+    "EMResult",
+    "best_of",
+    "run",
+    "run_many",
+    "run_restarts",
+]
 
 #: reason -> what it means, in words for people
 REASONS = {
@@ -51,9 +60,10 @@ class Convergence:
         Converged when the log-likelihood times `scale` changes by less.
     max_iter : int, default=100
         Iterations at most.
-    scale : float, default=1
+    scale : float or array, default=1
         Factor from the log-likelihood to what `tol` refers to: 1 / (sum of weights) makes it the
-        mean per sample.
+        mean per sample. An array holds one for each of many models: `fell` and `met` then take
+        and return arrays.
     rounding : float, default=1e-10
         Fall of the log-likelihood that is put down to rounding, relative to its size or to
         1 / `scale`, whichever is larger.
@@ -61,18 +71,22 @@ class Convergence:
 
     tol: float = 1e-3
     max_iter: int = 100
-    scale: float = 1.0
+    scale: Any = 1.0
     rounding: float = 1e-10
 
-    def fell(self, log_likelihood: float, previous: float, allowed: float) -> bool:
+    def fell(self, log_likelihood: Any, previous: Any, allowed: Any) -> Any:
         """Whether the log-likelihood fell by more than rounding and a penalty explain."""
+        fall = previous - log_likelihood - allowed
         # 1 / scale keeps the allowance from vanishing where the terms of the sum cancel
-        size = max(1.0 / self.scale, abs(previous))
-        return previous - log_likelihood > allowed + self.rounding * size
+        return (fall > self.rounding / self.scale) & (fall > self.rounding * abs(previous))
+
+    def met(self, change: Any) -> Any:
+        """Whether a change of the log-likelihood is within the tolerance."""
+        return abs(change) * self.scale < self.tol
 
     def reason(self, iteration: int, change: float) -> str | None:
         """Why to stop after this iteration; None to go on."""
-        if abs(change) * self.scale < self.tol:
+        if self.met(change):
             return "tolerance"
         return "max_iter" if iteration >= self.max_iter else None
 
@@ -150,18 +164,18 @@ def run(
     convergence = convergence or Convergence()
     trace: list[float] = []
     reason = "max_iter"
-    allowed = math.inf  # nothing is known of the step that led to the start
-    before = model
+    before, explained = model, None  # nothing is known of the step that led to the start
     for iteration in range(1, convergence.max_iter + 1):
         statistics = model.accumulate(data)
         log_likelihood = statistics.log_likelihood
         change = log_likelihood - previous
-        if convergence.fell(log_likelihood, previous, allowed):
-            # the parameters before the step were the better ones
-            return EMResult(before, tuple(trace), "likelihood_decreased")
+        if change < 0 and explained is not None:
+            allowed = _explained_fall(before, model, explained)
+            if convergence.fell(log_likelihood, previous, allowed):
+                # the parameters before the step were the better ones
+                return EMResult(before, tuple(trace), "likelihood_decreased")
         trace.append(log_likelihood)
-        before, model = model, model.maximise(statistics)
-        allowed = _explained_fall(before, model, statistics)
+        before, model, explained = model, model.maximise(statistics), statistics
         previous = log_likelihood
         # every callback hears of every iteration, also of the last
         asked = [callback(iteration, log_likelihood, change) for callback in callbacks]
@@ -174,7 +188,7 @@ def run(
     return EMResult(model, tuple(trace), reason)
 
 
-def _explained_fall(before: Any, after: Any, statistics: Any) -> float:
+def _explained_fall(before: Any, after: Any, statistics: Any) -> Any:
     """How far a penalty in the M-step may lower the log-likelihood.
 
     The M-step does not lower Q + penalty, and the log-likelihood rises at least as far as Q: what
@@ -182,7 +196,7 @@ def _explained_fall(before: Any, after: Any, statistics: Any) -> float:
     """
     if not hasattr(before, "penalty"):
         return 0.0
-    return max(0.0, after.penalty(statistics) - before.penalty(statistics))
+    return np.fmax(0.0, after.penalty(statistics) - before.penalty(statistics))
 
 
 def run_restarts(
@@ -213,20 +227,115 @@ def run_restarts(
     EMResult
         Of the best run; the first wins a tie.
     """
+
+    def outcomes() -> Iterator[EMResult[Any] | Exception]:
+        for start in starts:
+            try:
+                result = run(
+                    start(), data, convergence=convergence, callbacks=callbacks, previous=previous
+                )
+            except (IllDefinedCovarianceError, LikelihoodError) as error:
+                yield error
+                continue
+            if finished is not None:
+                finished(result)
+            yield result
+
+    return best_of(outcomes())
+
+
+def best_of(outcomes: Iterable[EMResult[Any] | Exception]) -> EMResult[Any]:
+    """The best of several runs, some of which may have failed; see `run_restarts`."""
     best: EMResult[Any] | None = None
     errors: list[Exception] = []
-    for start in starts:
-        try:
-            result = run(
-                start(), data, convergence=convergence, callbacks=callbacks, previous=previous
-            )
-        except (IllDefinedCovarianceError, LikelihoodError) as error:
-            errors.append(error)
-            continue
-        if finished is not None:
-            finished(result)
-        if best is None or result.log_likelihood > best.log_likelihood:
-            best = result
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            errors.append(outcome)
+        elif best is None or outcome.log_likelihood > best.log_likelihood:
+            best = outcome
     if best is None:
         raise errors[0] if errors else ValueError("no start was given")
-    return EMResult(best.model, best.log_likelihoods, best.reason, tuple(map(str, errors)))
+    if not errors:
+        return best
+    return replace(best, dropped=tuple(map(str, errors)))
+
+
+def run_many(
+    models: Any, data: Any, *, convergence: Convergence | None = None
+) -> list[EMResult[Any] | Exception]:
+    """Fit many models by expectation-maximisation, side by side.
+
+    Every one is fitted as `run` would fit it alone, and leaves the others when it has converged or
+    failed, so that an iteration is one call of each step for all that are still running.
+
+    Parameters
+    ----------
+    models
+        The starts: what has `len`, `models[member]`, `models.only(chosen)`, and `models.errors`, a
+        mapping from the members that failed to their exceptions, besides `accumulate`, `maximise`
+        and `penalty`, of which the numbers are arrays, one for each member. Neither step raises
+        an error of a member.
+    data
+        What `models.accumulate` takes, with `data.only(chosen)`.
+    convergence : Convergence, optional
+        When to stop; its `scale` may be an array, one for each member.
+
+    Returns
+    -------
+    list of EMResult or exception
+        What came of each member, in their order.
+    """
+    convergence = convergence or Convergence()
+    outcomes: list[Any] = [None] * len(models)
+    traces: list[tuple[Any, Any]] = []  # of each iteration: members, log-likelihoods
+    members = np.arange(len(models))
+    scale = np.broadcast_to(convergence.scale, members.shape)
+    previous, allowed = np.full(members.shape, math.nan), np.full(members.shape, math.inf)
+    before, errors = models, models.errors
+    going = np.ones(members.shape, dtype=bool)
+    # what a member that failed computes until it is left out means nothing
+    with np.errstate(all="ignore"):
+        for iteration in range(convergence.max_iter + 1):
+            for i, error in errors.items():
+                outcomes[members[i]], going[i] = error, False
+            if not going.all():
+                members, scale, previous, allowed = (
+                    values[going] for values in (members, scale, previous, allowed)
+                )
+                models, before, data = models.only(going), before.only(going), data.only(going)
+            if not len(members) or iteration == convergence.max_iter:
+                break
+            now = replace(convergence, scale=scale)
+            statistics = models.accumulate(data)
+            log_likelihood = statistics.log_likelihood
+            fell = now.fell(log_likelihood, previous, allowed) & np.isfinite(log_likelihood)
+            met = now.met(log_likelihood - previous) & ~fell
+            going = ~(met | fell)
+            after = models.maximise(statistics)
+            errors = {i: error for i, error in after.errors.items() if not fell[i]}
+            for i in np.flatnonzero(~going):
+                outcomes[members[i]] = (
+                    # the parameters before the last step were the better ones
+                    (before[i], "likelihood_decreased") if fell[i] else (after[i], "tolerance")
+                )
+            traces.append((members[~fell], log_likelihood[~fell]))
+            allowed = _explained_fall(models, after, statistics)
+            models, before, previous = after, models, log_likelihood
+    for i, member in enumerate(members):
+        outcomes[member] = (models[i], "max_iter")
+    return _with_traces(outcomes, traces)
+
+
+def _with_traces(outcomes: list[Any], traces: list[tuple[Any, Any]]) -> list[Any]:
+    """Results from (model, reason) of each member and the log-likelihoods of each iteration."""
+    members = np.concatenate([np.empty(0, dtype=np.intp), *(who for who, _ in traces)])
+    values = np.concatenate([np.empty(0), *(values for _, values in traces)])
+    values = values[np.argsort(members, kind="stable")]
+    ends = np.cumsum(np.bincount(members, minlength=len(outcomes)))
+    begin = 0
+    for i, (outcome, end) in enumerate(zip(outcomes, ends.tolist(), strict=True)):
+        if not isinstance(outcome, Exception):
+            model, reason = outcome
+            outcomes[i] = EMResult(model, tuple(values[begin:end].tolist()), reason)
+        begin = end
+    return outcomes

@@ -1,11 +1,14 @@
 """The errors and warnings that fastem raises, all typed so that callers can tell them apart."""
 
+from typing import Any
+
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
     "ConvergenceWarning",
     "DataFileError",
     "FastEMError",
+    "FitManyError",
     "IllDefinedCovarianceError",
     "LikelihoodError",
     "MissingDependencyError",
@@ -33,6 +36,27 @@ class IllDefinedCovarianceError(FastEMError, ValueError):
 
 class LikelihoodError(FastEMError, ValueError):
     """The log-likelihood became NaN or infinite: no answer computed from it could be trusted."""
+
+
+class FitManyError(FastEMError, ValueError):
+    """Some of many fits failed numerically.
+
+    Attributes
+    ----------
+    models : list of GaussianMixture or None
+        The fitted models; None in the place of those that failed.
+    errors : dict of int to exception
+        What went wrong, by the place in the list.
+    """
+
+    def __init__(self, models: list[Any], errors: dict[int, Exception]) -> None:
+        first = min(errors)
+        super().__init__(
+            f"{len(errors)} of {len(models)} fits failed, the first is Xs[{first}]: "
+            f"{errors[first]} The others are fitted: on_error='warn' returns them, with None in "
+            "the place of those that failed"
+        )
+        self.models, self.errors = models, dict(sorted(errors.items()))
 
 
 class DataFileError(FastEMError, ValueError):

@@ -17,6 +17,7 @@ def scratch_size(
     structure: int, n_features: int, n_components: int, tile_size: int, itemsize: int
 ) -> int: ...
 def group_size(structure: int, n_features: int, itemsize: int) -> int: ...
+def tally_length() -> int: ...
 def fit_cut(itemsize: int) -> float: ...
 def parameters_size(structure: int, n_features: int, n_components: int) -> int: ...
 def column_ranges(X: _Array, out: _Array, n_threads: int) -> None: ...
@@ -64,6 +65,30 @@ def accumulate(
     first: _Array,
     second: _Array,
     tally: _Array,
+    n_threads: int,
+) -> None: ...
+def pack_many(X: _Array, layout: _Array, shift: _Array, tiles: _Array, n_threads: int) -> None: ...
+def accumulate_many(
+    structure: int,
+    tiles: _Array,
+    layout: _Array,
+    members: _Array,
+    sample_weight: _Array,
+    known_begin: _Array,
+    labels: _Array,
+    responsibilities: _Array,
+    constants: _Array,
+    means: _Array,
+    about: _Array,
+    precisions_cholesky: _Array,
+    cut: float,
+    no_bounds: _Array,
+    arena: _Array,
+    statistics: _Array,
+    counts: _Array,
+    first: _Array,
+    second: _Array,
+    log_likelihood: _Array,
     n_threads: int,
 ) -> None: ...
 def score(

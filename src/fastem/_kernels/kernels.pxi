@@ -8,6 +8,9 @@
 #   merge             slots to one, pairwise in index order
 #   unpack            statistics to counts, first and second moments
 #
+# Many small mixtures go through the same phases at once: accumulate_many does all of them for one
+# mixture on one thread, and the threads share out the mixtures.
+#
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
 
 from libc.stdint cimport uint64_t
@@ -114,6 +117,11 @@ def group_size(int structure, Py_ssize_t n_features, Py_ssize_t itemsize):
     if itemsize == sizeof(float):
         return group_size_[float](structure, n_features)
     return group_size_[double](structure, n_features)
+
+
+def tally_length():
+    """Numbers at the end of a slot, after the statistics."""
+    return tally_size
 
 
 def fit_cut(Py_ssize_t itemsize):
@@ -269,6 +277,96 @@ def accumulate(
         tally[i] = slots[0, size - tally_size + i]
 
 
+def pack_many(
+    const floating[:, :] X,             # IN  (n_rows, D): the rows of every problem in turn
+    const Py_ssize_t[:, ::1] layout,    # IN  (n_problems, 4), see accumulate_many
+    double[:, :, ::1] shift,            # OUT (n_problems, 2, D): the shift, and what is of no use
+    floating[::1] tiles,                # OUT the tiles of every problem in turn, aligned
+    int n_threads,                      # IN
+):
+    """Copy the rows of every problem, less the point of their range nearest to 0, into tiles."""
+    cdef Py_ssize_t D = X.shape[1], p, t, j, begin, n_rows, n
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    for p in prange(layout.shape[0], nogil=True, schedule="static", num_threads=n_threads):
+        begin = layout[p, 0]
+        n_rows = layout[p, 1]
+        n = layout[p, 3]
+        column_range(
+            &X[0, 0], row_stride, column_stride, D, begin, begin + n_rows, &shift[p, 0, 0],
+            &shift[p, 1, 0])
+        for j in range(D):
+            shift[p, 0, j] = min(max(0.0, shift[p, 0, j]), shift[p, 1, j])
+        for t in range((n_rows + n - 1) // n):
+            load_tile(
+                &X[begin, 0], row_stride, column_stride, n_rows, D, NULL, &shift[p, 0, 0], t * n, n,
+                &tiles[layout[p, 2] + t * n * D])
+
+
+def accumulate_many(
+    int structure,                              # IN
+    const floating[::1] tiles,                  # IN  from pack_many
+    const Py_ssize_t[:, ::1] layout,            # IN  (n_problems, 4): the first row of a problem,
+                                                #     its rows, where its tiles begin, points a tile
+    const Py_ssize_t[::1] members,              # IN  (n,): the problem of each mixture
+    const double[::1] sample_weight,            # IN  (n_rows,) or empty
+    const Py_ssize_t[::1] known_begin,          # IN  (n,): a mixture's first label, responsibility
+    const int[::1] labels,                      # IN  of every mixture in turn, or empty
+    const floating[:, ::1] responsibilities,    # IN  of every mixture in turn, or empty
+    const double[:, ::1] constants,             # IN  (n, K)
+    const double[:, :, ::1] means,              # IN  (n, K, D), less the shifts
+    const double[:, :, ::1] about,              # IN  (n, K, D): what the moments are about
+    const double[:, ::1] precisions_cholesky,   # IN  (n, precisions_size)
+    double cut,                                 # IN  see fit_cut
+    const float[::1] no_bounds,                 # IN  (K,), zeros
+    floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size +
+                                                #          parameters_size), aligned
+    double[:, ::1] statistics,                  # SCRATCH (n_threads, K * statistics_size +
+                                                #          tally_size)
+    double[:, ::1] counts,                      # OUT (n, K)
+    double[:, :, ::1] first,                    # OUT (n, K, D)
+    double[:, :, ::1] second,                   # OUT (n, K, second_size)
+    double[::1] log_likelihood,                 # OUT (n,)
+    int n_threads,                              # IN
+):
+    """One E-step of many mixtures, each by one thread, each of one of many problems."""
+    cdef Py_ssize_t n = members.shape[0], K = means.shape[1], D = means.shape[2], i, p
+    cdef Py_ssize_t size = K * statistics_size_(structure, D)
+    cdef Py_ssize_t packed_size = parameters_size_(structure, D, K)
+    cdef Py_ssize_t expected = precisions_size(structure, D, K)
+    if precisions_cholesky.shape[1] != expected:
+        raise ValueError(
+            f"the kernel takes {expected} numbers of precisions_cholesky a mixture, not "
+            f"{precisions_cholesky.shape[1]}: see Covariance.kernel_precisions")
+    # the packed parameters stand behind the scratch of the tiles
+    cdef Py_ssize_t behind = arena.shape[1] - packed_size
+    cdef bint has_weight = sample_weight.shape[0] > 0, has_second = second.shape[2] > 0
+    cdef bint has_labels = labels.shape[0] > 0, has_known = responsibilities.shape[0] > 0
+    cdef Py_ssize_t chunk = max(1, min(16, n // (8 * n_threads)))
+    cdef floating* packed
+    cdef double* sums
+    for i in prange(
+        n, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads
+    ):
+        p = members[i]
+        packed = &arena[threadid(), behind]
+        sums = &statistics[threadid(), 0]
+        pack_parameters_(
+            structure, &constants[i, 0], &means[i, 0, 0], &about[i, 0, 0],
+            &precisions_cholesky[i, 0], D, K, packed)
+        accumulate_slot(
+            structure, &tiles[layout[p, 2]], <const floating*>NULL, 0, 0, NULL, NULL,
+            &sample_weight[layout[p, 0]] if has_weight else NULL, layout[p, 1], D, layout[p, 3],
+            &labels[known_begin[i]] if has_labels else NULL,
+            &responsibilities[known_begin[i], 0] if has_known else NULL,
+            <const floating*>packed, K, cut, NULL, &no_bounds[0], &no_bounds[0], False, NULL, 0, 0,
+            (layout[p, 1] + layout[p, 3] - 1) // layout[p, 3], &arena[threadid(), 0], sums)
+        unpack_statistics(
+            structure, sums, D, K, &counts[i, 0], &first[i, 0, 0],
+            &second[i, 0, 0] if has_second else NULL)
+        log_likelihood[i] = sums[size]
+
+
 def score(
     int structure,                      # IN
     const floating[:, :] X,             # IN  (n_rows, D)
@@ -295,8 +393,8 @@ def score(
     for t in prange(n_tiles, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
         score_slot(
             structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
-            &parameters[0], &no_bounds[0], n_components, t, t + 1, &arena[threadid(), 0], log_likelihood_out,
-            responsibilities_out, labels_out)
+            &parameters[0], &no_bounds[0], n_components, t, t + 1, &arena[threadid(), 0],
+            log_likelihood_out, responsibilities_out, labels_out)
 
 
 def inverse_cholesky(

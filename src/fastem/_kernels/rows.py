@@ -6,6 +6,7 @@ each thread, and the slots. Kernels only fill.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +28,7 @@ _TALLY = ("log_likelihood", "pairs", "computed", "parts")
 
 # Below this many products (rows x components x features) starting threads costs more than they
 # save: it is some 50 microseconds of work for a diagonal covariance, more for a full one.
-_SERIAL_WORK = 200_000
+SERIAL_WORK = 200_000
 _MAX_SLOTS = 128
 _MIN_SLOTS = 16
 _SLOT_BYTES = 32 << 20
@@ -36,14 +37,18 @@ _SLOT_BYTES = 32 << 20
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
     """An uninitialised C-contiguous array that begins on a cache line."""
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    n_bytes = math.prod(shape) * dtype.itemsize
     raw = np.empty(n_bytes + _ALIGNMENT, dtype=np.uint8)
     offset = -raw.ctypes.data % _ALIGNMENT
     return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
 
 
+#: Bytes of a feature in a tile: a whole number of the widest groups of points.
+TILE_STEP = 512
+
+
 def tile_size(n_features: int, itemsize: int) -> int:
-    """Points in a tile: a multiple of 4 vectors, small enough for a tile to stay in cache."""
+    """Points in a tile: whole groups of points, small enough for a tile to stay in cache."""
     row_bytes = n_features * itemsize
     return 256 if row_bytes <= 64 else 128 if row_bytes <= 1024 else 512 // itemsize
 
@@ -63,7 +68,7 @@ threads_have_run = False  # in this process, by a kernel
 def useful_threads(n_threads: int, n_rows: int, n_components: int, n_features: int) -> int:
     """The threads that are worth starting for this much work."""
     global threads_have_run
-    if n_threads == 1 or n_rows * n_components * n_features <= _SERIAL_WORK:
+    if n_threads == 1 or n_rows * n_components * n_features <= SERIAL_WORK:
         return 1
     threads_have_run = True
     return n_threads
@@ -117,9 +122,12 @@ class Rows:
     def n_features(self) -> int:
         return self.X.shape[1]
 
-    @property
+    @cached_property
     def tile_size(self) -> int:
-        return tile_size(self.n_features, self.X.itemsize)
+        # one tile of few rows is not padded to the size of many
+        step = TILE_STEP // self.X.itemsize
+        most = tile_size(self.n_features, self.X.itemsize)
+        return min(most, max(1, -(-self.n_rows // step)) * step)
 
     @property
     def n_tiles(self) -> int:
@@ -227,6 +235,7 @@ class Workspace:
         kernels, D, K, n = rows.kernels, rows.n_features, n_components, rows.tile_size
         dtype = rows.X.dtype
         self.rows, self.structure, self.n_components = rows, structure, n_components
+        self.shape: tuple[int, ...] = ()  # of the mixtures: one alone
         self.n_threads = useful_threads(rows.n_threads, rows.n_rows, K, D)
         self.parameters = aligned_empty((kernels.parameters_size(structure, D, K),), dtype)
         scratch = kernels.scratch_size(structure, D, K, n, dtype.itemsize)
@@ -244,6 +253,22 @@ class Workspace:
         if structure not in self._beside:
             self._beside[structure] = Workspace(self.rows, structure, self.n_components)
         return self._beside[structure]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.rows.X.dtype
+
+    @property
+    def n_rows(self) -> int:
+        return self.rows.n_rows
+
+    @property
+    def total_weight(self) -> float:
+        return self.rows.total_weight
+
+    @property
+    def scatter(self) -> FloatArray:
+        return self.rows.scatter
 
     @cached_property
     def slots(self) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import kernels
-from .._kernels.rows import Workspace
+from .._kernels.many import AnyWorkspace
 from ..exceptions import IllDefinedCovarianceError
 
 FloatArray = NDArray[Any]
@@ -28,6 +28,9 @@ class Covariance(ABC):
 
     Stateless: arrays go in and come out. Shapes of covariances, precisions and their Cholesky
     factors are scikit-learn's for the same name.
+
+    Many mixtures at once are the same arrays with one more axis before all others: whatever EM
+    calls in each iteration indexes axes from the end, and so need not know of it.
     """
 
     #: the name users give, scikit-learn's where it has one
@@ -46,19 +49,22 @@ class Covariance(ABC):
         """Free parameters of the covariances."""
 
     def kernel_precisions(self, precisions_cholesky: FloatArray, n_components: int) -> FloatArray:
-        """The factors in the shape that the kernel takes: one a component, unless it is tied."""
+        """The factors in the shape that the kernel takes: one a component, unless it is tied.
+
+        Axes before those of `shape` are kept.
+        """
         return precisions_cholesky
 
     # --- the triple ---------------------------------------------------------------------------
 
     def accumulate(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """One pass over the data: counts (K,), first (K, D) and second moments.
 
         See `Workspace.accumulate` for the parameters. The shape of the second moments is what
@@ -97,14 +103,30 @@ class Covariance(ABC):
     # --- factors ------------------------------------------------------------------------------
 
     @abstractmethod
+    def factorise(
+        self, covariances: FloatArray, n_threads: int = 1
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Upper triangular factors P with precision = P P^T (or 1 / sd), and which are good.
+
+        A factor is good where its covariance is positive definite; the others hold anything. The
+        shape of the second array is that of the first without the axes of a matrix.
+        """
+
     def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
-        """Upper triangular factors P with precision = P P^T (or 1 / sd).
+        """The factors of one mixture, all good.
 
         Raises
         ------
         IllDefinedCovarianceError
             If a covariance is not positive definite; it names the component.
         """
+        factors, good = self.factorise(covariances, n_threads)
+        if np.count_nonzero(good) < np.size(good):
+            first = tuple(np.argwhere(~good)[0])
+            # whether the first axis is the components, or something that they share
+            own = self.shape(2, 3)[0] == 2
+            raise ill_defined(int(first[0]) if own else None, len(covariances), covariances[first])
+        return factors
 
     @abstractmethod
     def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
@@ -126,11 +148,11 @@ class Covariance(ABC):
 
     @abstractmethod
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        """log |P_k|: half the log-determinants of the precisions, (K,) or a scalar."""
+        """log |P_k|: half the log-determinants of the precisions, (K,), or (1,) where shared."""
 
     @abstractmethod
     def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        """Traces of the precision matrices, (K,) or a scalar."""
+        """Traces of the precision matrices, (K,), or (1,) where they are shared."""
 
     @abstractmethod
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
@@ -153,15 +175,12 @@ class Covariance(ABC):
 class AxisAligned(Covariance):
     """A structure without products between features: variances, and standard deviations."""
 
-    def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
-        good = (covariances > 0) & np.isfinite(covariances)
-        if not good.all():
-            first = tuple(np.argwhere(~good)[0])
-            # whether the first axis is the components, or the features of a shared variance
-            component = int(first[0]) if self.shape(2, 3)[0] == 2 else None
-            raise ill_defined(component, len(covariances), covariances[first])
-        result: FloatArray = 1.0 / np.sqrt(covariances)
-        return result
+    def factorise(
+        self, covariances: FloatArray, n_threads: int = 1
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        good = (covariances > 0) & (covariances < np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1.0 / np.sqrt(covariances), good
 
     def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
         return np.square(precisions_cholesky)
@@ -215,13 +234,25 @@ def ill_defined(
     )
 
 
-def factor_covariance_matrices(matrices: FloatArray, n_threads: int) -> tuple[FloatArray, int]:
-    """Upper triangular P with matrix^-1 = P P^T for each matrix, and the first at fault or -1."""
-    n, D, _ = matrices.shape
-    out = np.empty((n, D, D))
-    threads = n_threads if n * D**3 > _SERIAL_FACTORISATION else 1
-    at_fault = kernels.inverse_cholesky(np.array(matrices, np.float64, order="C"), out, threads)
-    return out, at_fault
+class Matrices(Covariance):
+    """A structure of whole matrices, whether each component has its own or not."""
+
+    def factorise(
+        self, covariances: FloatArray, n_threads: int = 1
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        D = covariances.shape[-1]
+        scratch = np.array(covariances, np.float64, order="C").reshape(-1, D, D)
+        factors = np.empty(covariances.shape)
+        threads = n_threads if len(scratch) * D**3 > _SERIAL_FACTORISATION else 1
+        kernels.inverse_cholesky(scratch, factors.reshape(-1, D, D), threads)
+        return factors, factors[..., 0, 0] > 0  # the kernel marks those at fault there
+
+    def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
+        return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
+
+    def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
+        inverse = np.linalg.inv(precisions_cholesky)
+        return np.swapaxes(inverse, -1, -2) @ inverse
 
 
 def factor_precision_matrix(precision: FloatArray, name: str) -> FloatArray:

@@ -21,20 +21,20 @@ class Diag(AxisAligned):
     def estimate(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
     ) -> FloatArray:
-        variances: FloatArray = second / counts[:, None] - np.square(offsets)
+        variances: FloatArray = second / counts[..., None] - np.square(offsets)
         # rounding can take a collapsed variance just below 0
         return np.maximum(variances, 0.0) + reg_covar
 
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        return counts[:, None] * np.square(offsets), second
+        return counts[..., None] * np.square(offsets), second
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.log(precisions_cholesky).sum(axis=1)
+        return np.log(precisions_cholesky).sum(axis=-1)
 
     def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.square(precisions_cholesky).sum(axis=1)
+        return np.square(precisions_cholesky).sum(axis=-1)
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, :, None] * np.eye(n_features)

@@ -21,15 +21,15 @@ class Spherical(AxisAligned):
     def estimate(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
     ) -> FloatArray:
-        n_features = offsets.shape[1]
+        n_features = offsets.shape[-1]
         # the mean over the features of what a diagonal covariance would be
-        variances: FloatArray = second.reshape(-1) / counts - np.square(offsets).sum(axis=1)
+        variances: FloatArray = second[..., 0] / counts - np.square(offsets).sum(axis=-1)
         return np.maximum(variances / n_features, 0.0) + reg_covar
 
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        return counts * np.square(offsets).sum(axis=1), second.reshape(-1)
+        return counts * np.square(offsets).sum(axis=-1), second[..., 0]
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return n_features * np.log(precisions_cholesky)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import _kernels
-from .._kernels.rows import Workspace
-from .base import (
-    Covariance,
-    FloatArray,
-    factor_covariance_matrices,
-    factor_precision_matrix,
-    ill_defined,
-)
+from .._kernels.many import AnyWorkspace, ManyWorkspace
+from .base import FloatArray, Matrices, factor_precision_matrix
 
 # Within / total variance below which the pooled matrix is summed from differences to the means:
 # taking the scatter between the means away from the total would lose more than ten digits of it.
@@ -20,7 +16,7 @@ from .base import (
 _CANCELLATION = {"float64": 1e-6, "float32": 1e-2}
 
 
-class Tied(Covariance):
+class Tied(Matrices):
     name = "tied"
     kernel = _kernels.STRUCTURES["Tied"]
 
@@ -32,12 +28,12 @@ class Tied(Covariance):
 
     def accumulate(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """The second moments, pooled over the components, are those of the whole data less what
         lies between the means:
 
@@ -49,64 +45,64 @@ class Tied(Covariance):
             # known responsibilities need not sum to the weights, so nothing can be taken away
             return self._pooled(workspace, parameters, labels, responsibilities, about)
         counts, first, _, log_likelihood = workspace.accumulate(parameters, about=about)
-        means, total = parameters["means"] if about is None else about, workspace.rows.scatter
-        cross = means.T @ first
-        second = total - (means.T * counts) @ means - cross - cross.T
-        smallest = _CANCELLATION[workspace.rows.X.dtype.name] * np.diagonal(total)
-        if np.any(np.diagonal(second) < smallest):
+        means, total = parameters["means"] if about is None else about, workspace.scatter
+        across = np.swapaxes(means, -1, -2)  # (D, K)
+        cross = across @ first
+        second = (
+            total - (across * counts[..., None, :]) @ means - cross - np.swapaxes(cross, -1, -2)
+        )
+        smallest = _CANCELLATION[workspace.dtype.name] * total.diagonal(0, -2, -1)
+        lost = (second.diagonal(0, -2, -1) < smallest).any(axis=-1)
+        if lost.all():
             return self._pooled(workspace, parameters, about=about)
+        if isinstance(workspace, ManyWorkspace) and lost.any():
+            some = {name: values[lost] for name, values in parameters.items()}
+            there = None if about is None else about[lost]
+            pooled = self._pooled(workspace.only(lost), some, about=there)
+            for whole, part in zip((counts, first, second, log_likelihood), pooled, strict=True):
+                whole[lost] = part
         return counts, first, second, log_likelihood
 
     def _pooled(
         self,
-        workspace: Workspace,
+        workspace: AnyWorkspace,
         parameters: dict[str, FloatArray],
         labels: FloatArray | None = None,
         responsibilities: FloatArray | None = None,
         about: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
         """Every component's own moments, summed: K times the work, and no cancellation."""
-        K, D = parameters["means"].shape
-        each = np.broadcast_to(parameters["precisions_cholesky"], (K, D, D))
+        factors, means = parameters["precisions_cholesky"], parameters["means"]
+        each = np.broadcast_to(factors[..., None, :, :], (*means.shape, means.shape[-1]))
         full = workspace.beside(_kernels.STRUCTURES["Full"])
         counts, first, second, log_likelihood = full.accumulate(
             {**parameters, "precisions_cholesky": each}, labels, responsibilities, about
         )
-        return counts, first, second.sum(axis=0).reshape(D, D), log_likelihood
+        return counts, first, second.sum(axis=-2).reshape(factors.shape), log_likelihood
 
     def estimate(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
     ) -> FloatArray:
-        covariance: FloatArray = (second - (offsets.T * counts) @ offsets) / counts.sum()
-        covariance.flat[:: covariance.shape[0] + 1] += reg_covar
-        return covariance
+        D = offsets.shape[-1]
+        between = (np.swapaxes(offsets, -1, -2) * counts[..., None, :]) @ offsets
+        covariances: FloatArray = (second - between) / counts.sum(axis=-1)[..., None, None]
+        covariances.reshape(*counts.shape[:-1], D * D)[..., :: D + 1] += reg_covar
+        return covariances
 
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        return counts @ np.square(offsets), np.diagonal(second)
-
-    def precisions_cholesky(self, covariances: FloatArray, n_threads: int = 1) -> FloatArray:
-        factors, at_fault = factor_covariance_matrices(covariances[None], n_threads)
-        if at_fault >= 0:
-            raise ill_defined(None, 1, covariances)
-        return factors[0]
-
-    def precisions(self, precisions_cholesky: FloatArray) -> FloatArray:
-        return precisions_cholesky @ precisions_cholesky.T
+        way = (counts[..., None] * np.square(offsets)).sum(axis=-2)
+        return way, second.diagonal(0, -2, -1)
 
     def factor_precisions(self, precisions: FloatArray) -> FloatArray:
         return factor_precision_matrix(precisions, self.name)
 
-    def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
-        inverse = np.linalg.inv(precisions_cholesky)
-        return inverse.T @ inverse
-
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.asarray(np.log(np.diagonal(precisions_cholesky)).sum())
+        return np.log(precisions_cholesky.diagonal(0, -2, -1)).sum(axis=-1, keepdims=True)
 
     def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.asarray(np.square(precisions_cholesky).sum())
+        return np.square(precisions_cholesky).sum(axis=(-2, -1))[..., None]
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return np.broadcast_to(covariances, (n_components, n_features, n_features))

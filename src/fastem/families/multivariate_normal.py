@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from .._kernels.many import AnyWorkspace
 from .._kernels.rows import Rows, Workspace
 from ..covariances import Covariance
 from ..exceptions import LikelihoodError
@@ -18,7 +19,6 @@ from .statistics import FloatArray, Statistics, merge
 #: rows of a matrix, then the labels (n,) or the responsibilities (n, K) that are known of them
 Known = tuple[slice, FloatArray | None, FloatArray | None]
 
-_EPS = float(np.finfo(np.float64).eps)
 _CANCELLATION = 1e-6
 
 
@@ -51,7 +51,7 @@ class GaussianMixtureModel:
     @cached_property
     def constants(self) -> FloatArray:
         """log weight_k + log |P_k| - D/2 log(2 pi): the log-density less its quadratic form."""
-        n_features = self.means.shape[1]
+        n_features = self.means.shape[-1]
         with np.errstate(divide="ignore"):  # a weight of 0 is a component without points
             log_weights = np.log(self.weights)
         # half the log-determinants of the precisions
@@ -66,15 +66,33 @@ class GaussianMixtureModel:
             "constants": self.constants,
             "means": self.means,
             "precisions_cholesky": self.structure.kernel_precisions(
-                self.precisions_cholesky, len(self.means)
+                self.precisions_cholesky, self.means.shape[-2]
             ),
         }
 
-    def moved(self, by: FloatArray) -> GaussianMixtureModel:
-        """The same mixture in coordinates where every point is `by` further on."""
-        return replace(self, means=self.means + by)
+    def _with(
+        self,
+        weights: FloatArray,
+        means: FloatArray,
+        covariances: FloatArray,
+        precisions_cholesky: FloatArray,
+    ) -> Self:
+        """Other parameters, and all else the same. (`dataclasses.replace` takes longer.)"""
+        return type(self)(
+            self.structure,
+            weights,
+            means,
+            covariances,
+            precisions_cholesky,
+            self.reg_covar,
+            self.n_threads,
+        )
 
-    def accumulate(self, data: Workspace) -> Statistics:
+    def moved(self, by: FloatArray) -> Self:
+        """The same mixture in coordinates where every point is `by` further on."""
+        return self._with(self.weights, self.means + by, self.covariances, self.precisions_cholesky)
+
+    def accumulate(self, data: AnyWorkspace) -> Statistics:
         """E-step: expected sufficient statistics and the log-likelihood of these parameters.
 
         Raises
@@ -82,23 +100,26 @@ class GaussianMixtureModel:
         LikelihoodError
             If the log-likelihood is not finite.
         """
-        statistics = _statistics(self.means, data, self.structure.accumulate(data, self.parameters))
+        statistics = self._expected(data)
         if self._cancels(statistics):
-            # The means go so far that taking their way from the moments would leave few digits:
-            # once more, with the same responsibilities, about where they go.
-            _, offsets = _counts_and_offsets(statistics)
-            about = self.means + offsets
-            moments = self.structure.accumulate(data, self.parameters, about=about)
-            statistics = _statistics(about, data, moments)
+            statistics = self._about_new_means(data, statistics)
         if not math.isfinite(statistics.log_likelihood):
-            raise LikelihoodError(
-                f"the log-likelihood became {statistics.log_likelihood}: the data are too far "
-                "from every component for their densities to be told from 0. Scale the input "
-                "data, or remove rows of extreme magnitude"
-            )
+            raise likelihood_error(statistics.log_likelihood)
         return statistics
 
-    def maximise(self, statistics: Statistics) -> GaussianMixtureModel:
+    def _expected(self, data: AnyWorkspace) -> Statistics:
+        moments = self.structure.accumulate(data, self.parameters)
+        return _statistics(self.means, data, moments)
+
+    def _about_new_means(self, data: AnyWorkspace, statistics: Statistics) -> Statistics:
+        """The means go so far that taking their way from the moments would leave few digits:
+        once more, with the same responsibilities, about where they go."""
+        _, offsets = statistics.weights_and_offsets
+        about = self.means + offsets
+        moments = self.structure.accumulate(data, self.parameters, about=about)
+        return _statistics(about, data, moments)
+
+    def maximise(self, statistics: Statistics) -> Self:
         """M-step: the weighted maximum-likelihood parameters, the ridge added.
 
         Raises
@@ -106,41 +127,43 @@ class GaussianMixtureModel:
         IllDefinedCovarianceError
             If a covariance is not positive definite.
         """
-        counts, offsets = _counts_and_offsets(statistics)
-        located = self._located(counts, statistics.about + offsets)
+        weights, means, covariances = self._estimate(statistics)
+        factors = self.structure.precisions_cholesky(covariances, self.n_threads)
+        return self._with(weights, means, covariances, factors)
+
+    def _estimate(self, statistics: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The weighted maximum-likelihood weights, means and covariances."""
+        counts, offsets = statistics.weights_and_offsets
         # what overflows is infinite or NaN, and refused by the factorisation
         with np.errstate(over="ignore", invalid="ignore"):
             covariances = self.structure.estimate(
                 counts, offsets, statistics.second, self.reg_covar
             )
-        return replace(
-            located,
-            covariances=covariances,
-            precisions_cholesky=self.structure.precisions_cholesky(covariances, self.n_threads),
-        )
+        return _shares(counts), statistics.about + offsets, covariances
 
-    def _located(self, counts: FloatArray, means: FloatArray) -> GaussianMixtureModel:
-        """The same covariances elsewhere."""
-        return replace(self, weights=counts / counts.sum(), means=means)
-
-    def _cancels(self, statistics: Statistics) -> bool:
+    def _cancels(self, statistics: Statistics) -> Any:
         """Whether the second moments consist of the way of the means, to six digits or more."""
-        counts, offsets = _counts_and_offsets(statistics)
+        counts, offsets = statistics.weights_and_offsets
         with np.errstate(over="ignore", invalid="ignore"):
             way, whole = self.structure.shares(counts, offsets, statistics.second)
+            cancels = way > (1 - _CANCELLATION) * whole
+            if not np.count_nonzero(cancels):  # nearly always
+                return np.False_
             # a step within the rounding of a mean cannot be made smaller
             moves = np.abs(offsets) > 1e-8 * np.abs(statistics.about + offsets)
-            return bool(np.any(whole - way < _CANCELLATION * whole) and np.any(moves))
+            return _any_of_each(cancels, counts) & _any_of_each(moves, counts)
 
-    def penalty(self, statistics: Statistics) -> float:
+    def penalty(self, statistics: Statistics) -> Any:
         """What the ridge adds to the function that `maximise` maximises.
 
         S_k / n_k + ridge I is the maximum of Q(theta) - ridge/2 sum_k n_k tr(precision_k), so that
         one EM step may lower the log-likelihood by as much as this penalty rises, and no more.
         """
-        n_features = self.means.shape[1]
-        traces = self.structure.precision_traces(self.precisions_cholesky, n_features)
-        return -0.5 * self.reg_covar * float(np.sum(statistics.counts * traces))
+        return -0.5 * self.reg_covar * (statistics.counts * self._precision_traces).sum(axis=-1)
+
+    @cached_property
+    def _precision_traces(self) -> FloatArray:
+        return self.structure.precision_traces(self.precisions_cholesky, self.means.shape[-1])
 
     def score(self, X: FloatArray, **wanted: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Log-likelihood, responsibilities or labels of rows, where means are not shifted.
@@ -178,13 +201,13 @@ class GaussianMixtureModel:
     def from_known(
         cls,
         structure: Covariance,
-        data: Workspace,
+        data: AnyWorkspace,
         known: Iterable[Known],
         *,
         reg_covar: float,
         n_threads: int = 1,
         given: Mapping[str, Any] | None = None,
-    ) -> GaussianMixtureModel:
+    ) -> Self:
         """Maximum likelihood where labels or responsibilities are known: one M-step.
 
         Parameters
@@ -203,54 +226,66 @@ class GaussianMixtureModel:
         K, D = data.n_components, data.rows.n_features
         blank = cls(
             structure,
-            np.full(K, 1.0 / K),
-            np.zeros((K, D)),
+            np.full((*data.shape, K), 1.0 / K),
+            np.zeros((*data.shape, K, D)),
             np.empty(0),
-            np.ones(structure.shape(K, D)),
+            np.ones((*data.shape, *structure.shape(K, D))),
             reg_covar,
             n_threads,
         )
 
-        def total(about: FloatArray) -> Statistics:
-            model = replace(blank, means=about)
+        def total(model: Self) -> Statistics:
             return reduce(merge, (_known_statistics(model, data, *block) for block in known))
 
-        rough = total(blank.means)
+        rough = total(blank)
         counts = np.where(rough.counts > 0, rough.counts, 1.0)
-        statistics = total(rough.first / counts[:, None])
+        about = rough.first / counts[..., None]
+        statistics = total(
+            blank._with(blank.weights, about, blank.covariances, blank.precisions_cholesky)
+        )
         if "precisions_cholesky" in given:
             # covariances that would be thrown away must not be refused either
-            counts, offsets = _counts_and_offsets(statistics)
-            return replace(blank._located(counts, statistics.about + offsets), **given)
-        return replace(blank.maximise(statistics), **given)
+            weights, means, _ = blank._estimate(statistics)
+            return replace(blank, **{"weights": weights, "means": means, **given})
+        model = blank.maximise(statistics)
+        return replace(model, **given) if given else model
 
 
-def _counts_and_offsets(statistics: Statistics) -> tuple[FloatArray, FloatArray]:
-    """Weights of the components, and where their means are from what the moments are about.
+def _shares(counts: FloatArray) -> FloatArray:
+    """Mixing weights from the weights of the components."""
+    return counts / counts.sum(axis=-1, keepdims=True)
 
-    10 eps of a row's weight keep a component without points from dividing by 0.
-    """
-    row_weight = statistics.total_weight / statistics.n_rows
-    counts: FloatArray = statistics.counts + 10 * _EPS * row_weight
-    return counts, statistics.first / counts[:, None]
+
+def _any_of_each(condition: FloatArray, counts: FloatArray) -> Any:
+    """Whether it holds anywhere in a mixture, for each of the mixtures that counts (..., K) has."""
+    return condition.reshape(*counts.shape[:-1], -1).any(axis=-1)
+
+
+def likelihood_error(log_likelihood: float) -> LikelihoodError:
+    """The error for a log-likelihood that is not finite."""
+    return LikelihoodError(
+        f"the log-likelihood became {log_likelihood}: the data are too far from every component "
+        "for their densities to be told from 0. Scale the input data, or remove rows of extreme "
+        "magnitude"
+    )
 
 
 def _statistics(
-    about: FloatArray, data: Workspace, moments: tuple[FloatArray, FloatArray, FloatArray, float]
+    about: FloatArray, data: AnyWorkspace, moments: tuple[FloatArray, FloatArray, FloatArray, Any]
 ) -> Statistics:
-    return Statistics(about, *moments, data.rows.total_weight, data.rows.n_rows)
+    return Statistics(about, *moments, data.total_weight, data.n_rows)
 
 
 def _known_statistics(
     model: GaussianMixtureModel,
-    data: Workspace,
+    data: AnyWorkspace,
     rows: slice,
     labels: FloatArray | None,
     responsibilities: FloatArray | None,
 ) -> Statistics:
     """Statistics of a block of rows whose labels or responsibilities are known."""
-    whole = data.rows
-    if rows != slice(None):
+    if isinstance(data, Workspace) and rows != slice(None):
+        whole = data.rows
         weight = None if whole.sample_weight is None else whole.sample_weight[rows]
         # read once or twice only: not worth a packed copy
         part = replace(whole, X=whole.X[rows], sample_weight=weight, pack=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,15 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[Any]
 
+_EPS = float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """What the E-step leaves of the data: its size never grows with the number of rows.
+
+    Of many mixtures at once, every array has one more axis before all others, and the numbers are
+    arrays: (n,) the log-likelihood, (n, 1) the others.
 
     Parameters
     ----------
@@ -37,9 +43,19 @@ class Statistics:
     counts: FloatArray
     first: FloatArray
     second: FloatArray
-    log_likelihood: float
-    total_weight: float
-    n_rows: int
+    log_likelihood: Any
+    total_weight: Any
+    n_rows: Any
+
+    @cached_property
+    def weights_and_offsets(self) -> tuple[FloatArray, FloatArray]:
+        """Weights of the components, and where their means are from what the moments are about.
+
+        10 eps of a row's weight keep a component without points from dividing by 0.
+        """
+        row_weight = self.total_weight / self.n_rows
+        counts: FloatArray = self.counts + 10 * _EPS * row_weight
+        return counts, self.first / counts[..., None]
 
 
 def merge(left: Statistics, right: Statistics) -> Statistics:

@@ -2,5 +2,6 @@
 
 from ..io import load  # from here, because the estimators that it makes are known by then
 from .gaussian import GaussianMixture
+from .many import fit_many
 
-__all__ = ["GaussianMixture", "load"]
+__all__ = ["GaussianMixture", "fit_many", "load"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,35 @@ from .._validation import check_sample_weight
 
 FloatArray = NDArray[Any]
 
+# Parameters that have passed validation, of types that cannot change
+_PLAIN = {int, float, str, bool, type(None)}
+_MOST_VALID = 1000
+_valid: set[Any] = set()
+
 
 class FittedMixture(DensityMixin, BaseEstimator, ABC):
     """Prediction, densities and criteria of a mixture, in scikit-learn's words.
 
     A subclass says what the fitted model is: `_score_rows` and `_n_parameters`.
     """
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        # scikit-learn reads the signature anew each time, for as long as EM on a few rows takes
+        return super()._get_param_names()
+
+    def _validate_params(self) -> None:
+        """As scikit-learn's, but what has passed is not examined again in each of many fits."""
+        parameters = self.get_params(deep=False)
+        known = tuple((type(value), value) for value in parameters.values())
+        if not _PLAIN.issuperset(kind for kind, _ in known):
+            super()._validate_params()
+        elif (type(self), known) not in _valid:
+            super()._validate_params()
+            if len(_valid) >= _MOST_VALID:
+                _valid.clear()
+            _valid.add((type(self), known))
 
     @abstractmethod
     def _score_rows(

@@ -13,25 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
+from .._kernels.many import ManyRows
 from .._kernels.rows import Rows, Workspace
 from .._threads import effective_n_threads
-from .._validation import check_sample_weight
+from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES, Covariance
 from ..exceptions import ConvergenceWarning
 from ..families import GaussianMixtureModel
 from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
-from .starts import fresh_starts
+from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
 from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
-
-# A fall of the log-likelihood below this is rounding, by the type of the data
-_ROUNDING = {"float64": 1e-10, "float32": 1e-5}
 
 
 @io.saveable
@@ -240,49 +238,45 @@ shape (n_samples, n_components), default="kmeans"
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise TypeError(f"callbacks: {callback!r} is not a function")
-        # Validation notes the columns on the estimator: on this one, until the fit has succeeded.
-        seen = type(self).__new__(type(self))
-        validated: FloatArray = validate_data(
-            seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2
-        )
+        validated, columns = check_rows(type(self), X)
         weight = check_sample_weight(sample_weight, validated)
-        kept = None if weight is None or weight.all() else np.flatnonzero(weight)
-        rows = _rows(validated, weight, kept, effective_n_threads(self.n_threads))
-        if rows.n_rows < self.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {rows.n_rows}" + ("" if kept is None else " with a weight above 0")
-            )
-        result = self._best_fit(rows, validated, kept)
+        given = Fitted.of(validated, weight, self.n_components)
+        rows = Rows(given.X, given.sample_weight, effective_n_threads(self.n_threads))
+        result = self._best_fit(rows, given)
         self._warn(result)
-        fitted = {**vars(seen), **self._attributes(result, rows)}
+        fitted = {
+            **columns,
+            **self._attributes(result, rows.shift, rows.total_weight, rows.X.dtype),
+        }
         self.__dict__.update(fitted)
         if "feature_names_in_" not in fitted:
             self.__dict__.pop("feature_names_in_", None)
         return validated
 
-    def _best_fit(
-        self, rows: Rows, validated: FloatArray, kept: NDArray[Any] | None
-    ) -> em.EMResult[GaussianMixtureModel]:
+    def _best_fit(self, rows: Rows, given: Fitted) -> em.EMResult[GaussianMixtureModel]:
         """The best of all starts; changes nothing here."""
+        continued = self.warm_start and hasattr(self, "converged_")
+        if not continued and side_by_side(self, given):
+            alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
+            return em.best_of(run_starts(self, alone, [given]))
         workspace = Workspace(rows, self._structure.kernel, self.n_components)
         convergence = em.Convergence(
-            self.tol, self.max_iter, 1.0 / rows.total_weight, _ROUNDING[rows.X.dtype.name]
+            self.tol, self.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
         )
         report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
-        continued = self.warm_start and hasattr(self, "converged_")
-        if continued:
-            starts = self._continuation(rows)
-        else:
-            starts = fresh_starts(self, workspace, validated, kept)
-        return em.run_restarts(
-            (report.announced(start) for start in starts),
-            workspace,
-            convergence=convergence,
-            callbacks=[*report.callbacks, *(self.callbacks or ())],
-            previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
-            finished=report.finished,
-        )
+        with seeded(self) as random_state:
+            if continued:
+                starts = self._continuation(rows)
+            else:
+                starts = fresh_starts(self, workspace, given, random_state)
+            return em.run_restarts(
+                (report.announced(start) for start in starts),
+                workspace,
+                convergence=convergence,
+                callbacks=[*report.callbacks, *(self.callbacks or ())],
+                previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
+                finished=report.finished,
+            )
 
     @property
     def _structure(self) -> Covariance:
@@ -327,10 +321,16 @@ shape (n_samples, n_components), default="kmeans"
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
-    def _attributes(self, result: em.EMResult[GaussianMixtureModel], rows: Rows) -> dict[str, Any]:
+    def _attributes(
+        self,
+        result: em.EMResult[GaussianMixtureModel],
+        shift: FloatArray,
+        total_weight: float,
+        dtype: np.dtype[Any],
+    ) -> dict[str, Any]:
         """The fitted attributes, in the dtype of the data as in scikit-learn."""
-        model, dtype = result.model.moved(rows.shift), rows.X.dtype
-        bounds = [value / rows.total_weight for value in result.log_likelihoods]
+        model = result.model.moved(shift)
+        bounds = [value / total_weight for value in result.log_likelihoods]
         factors = model.precisions_cholesky.astype(dtype, copy=False)
         return {
             "weights_": model.weights.astype(dtype, copy=False),
@@ -458,15 +458,3 @@ shape (n_samples, n_components), default="kmeans"
         cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]
     ) -> GaussianMixture:
         return exchange.from_state(cls, arrays, metadata)
-
-
-def _rows(
-    X: FloatArray, weight: FloatArray | None, kept: NDArray[Any] | None, n_threads: int
-) -> Rows:
-    """The rows to fit. Those of weight 0 are removed, so that nothing, not even the
-    initialisation, sees them."""
-    if weight is not None and kept is not None:
-        X, weight = X[kept], weight[kept]
-    if weight is not None and (weight == 1).all():
-        weight = None  # so that nothing changes, not even a bit
-    return Rows(X, weight, n_threads)

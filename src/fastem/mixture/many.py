@@ -1,0 +1,233 @@
+"""`fit_many`: many independent mixtures, fitted side by side."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
+
+from .. import em
+from .._kernels.many import ManyRows
+from .._threads import effective_n_threads
+from .._validation import check_rows, check_sample_weight
+from ..exceptions import ConvergenceWarning, FitManyError
+from .gaussian import GaussianMixture
+from .starts import Fitted, run_starts
+
+FloatArray = NDArray[Any]
+
+# Bytes of the rows of one batch: many enough for a step of the loop to cost Python little for each
+# of them, and to give every thread its part; they are copied twice, so no more than that.
+_BATCH_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One data set: its rows, and what validation noted of its columns."""
+
+    rows: Fitted
+    columns: dict[str, Any]
+
+
+def fit_many(
+    Xs: Sequence[ArrayLike] | ArrayLike,
+    n_components: int = 1,
+    *,
+    sample_weight: Sequence[ArrayLike] | ArrayLike | None = None,
+    on_error: str = "raise",
+    **parameters: Any,
+) -> list[GaussianMixture]:
+    """Fit a Gaussian mixture to each of many small data sets, all side by side.
+
+    Each model is what `GaussianMixture(n_components, **parameters).fit(X)` would make of its data,
+    to rounding, but all of them go through EM together, each on one thread, so that thousands of
+    fits cost little more than their arithmetic. A fit leaves the batch when it has converged.
+
+    Parameters
+    ----------
+    Xs : sequence of array-like of shape (n_samples_b, n_features_b), or array of shape \
+(n_problems, n_samples, n_features)
+        The data sets. They may differ in rows, in features and in type.
+    n_components : int, default=1
+        Number of components of each mixture.
+    sample_weight : sequence of array-like of shape (n_samples_b,), or array of shape \
+(n_problems, n_samples), default=None
+        Weights of the rows of each data set; None in the place of one weighs its rows alike.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do, at the end, where fits failed numerically: "raise" a `FitManyError` that holds
+        the others, or "warn" and leave None in their place.
+    **parameters
+        Of `GaussianMixture`, for all of them. An integer `random_state` seeds each fit with the
+        same number, as a loop of fits would. Starts that are given (`init_params`, `weights_init`,
+        `means_init`, `precisions_init`) are the same for all. `n_threads` are shared out among
+        the fits. `warm_start`, `verbose` and `callbacks` belong to a single fit and are refused.
+
+    Returns
+    -------
+    models : list of GaussianMixture
+        Fitted, in the order of `Xs`.
+
+    Raises
+    ------
+    ValueError
+        If the data, the weights or a parameter cannot be used. The message names the data set;
+        nothing has been fitted then.
+    FitManyError
+        If fits failed numerically and `on_error` is "raise".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastem
+    >>> rng = np.random.default_rng(0)
+    >>> Xs = [rng.normal(size=(60, 1)) + 8 * rng.integers(0, 2, size=(60, 1)) for _ in range(5)]
+    >>> models = fastem.fit_many(Xs, 2, random_state=0)
+    >>> [sorted(model.means_[:, 0].round().astype(int).tolist()) for model in models[:2]]
+    [[0, 8], [0, 8]]
+    """
+    if on_error not in ("raise", "warn"):
+        raise ValueError(f"on_error={on_error!r} is not known: use 'raise' or 'warn'")
+    pattern = GaussianMixture(n_components, **parameters)
+    pattern._validate_params()
+    for name, neutral in (("warm_start", False), ("verbose", 0), ("callbacks", None)):
+        if getattr(pattern, name) not in (neutral, [], ()):
+            raise ValueError(
+                f"{name}={getattr(pattern, name)!r} belongs to a single fit: leave it out, or fit "
+                "one GaussianMixture after the other"
+            )
+    problems = _problems(pattern, Xs, sample_weight)
+    models: list[Any] = [None] * len(problems)
+    errors: dict[int, Exception] = {}
+    dropped: dict[int, tuple[str, ...]] = {}
+    for batch in _batches(problems):
+        for b, outcome in zip(
+            batch, _fit_batch(pattern, [problems[b] for b in batch]), strict=True
+        ):
+            if isinstance(outcome, Exception):
+                errors[b] = outcome
+                continue
+            result, attributes = outcome
+            models[b] = GaussianMixture(n_components, **parameters)
+            models[b].__dict__.update(problems[b].columns, **attributes)
+            if result.dropped:
+                dropped[b] = result.dropped
+    _warn(pattern, models, dropped)
+    if errors:
+        report = FitManyError(models, errors)
+        if on_error == "raise":
+            raise report from report.errors[min(errors)]
+        warnings.warn(str(report), ConvergenceWarning, stacklevel=2)
+    return models
+
+
+# --- validation ---------------------------------------------------------------------------------
+
+
+def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Problem]:
+    """All data sets, checked as `fit` checks one."""
+    if not hasattr(Xs, "__len__"):
+        raise ValueError(
+            "fit_many takes a sequence of tables, or an array of shape (n_problems, n_samples, "
+            f"n_features), not {type(Xs).__name__}: make a list of it"
+        )
+    of_tables = getattr(Xs, "ndim", 3) == 3 or str(getattr(Xs, "dtype", "")) == "object"
+    if not of_tables or hasattr(Xs, "columns"):
+        raise ValueError(
+            f"fit_many takes a sequence of tables, or an array of shape (n_problems, n_samples, "
+            f"n_features), not one table of {getattr(Xs, 'ndim', 2)} dimensions: GaussianMixture "
+            "fits that"
+        )
+    if isinstance(Xs, np.ndarray) and Xs.dtype.kind in "biu":
+        Xs = Xs.astype(np.float64)  # once, and not table by table
+    if sample_weight is not None and len(sample_weight) != len(Xs):
+        raise ValueError(
+            f"sample_weight is given for {len(sample_weight)} data sets, but there are {len(Xs)}"
+        )
+    weights = [None] * len(Xs) if sample_weight is None else sample_weight
+    problems = []
+    for b, (X, weight) in enumerate(zip(Xs, weights, strict=True)):
+        try:
+            problems.append(_problem(pattern, X, weight))
+        except ValueError as error:
+            raise ValueError(f"Xs[{b}]: {error}") from error
+    return problems
+
+
+def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
+    X, columns = check_rows(GaussianMixture, X)
+    weight = check_sample_weight(sample_weight, X)
+    return _Problem(Fitted.of(X, weight, pattern.n_components), columns)
+
+
+# --- fitting ------------------------------------------------------------------------------------
+
+
+def _batches(problems: list[_Problem]) -> Iterator[list[int]]:
+    """Which are fitted together: of one width and type, and not too many bytes."""
+    alike: dict[Any, list[int]] = {}
+    for b, problem in enumerate(problems):
+        X, weight = problem.rows.X, problem.rows.sample_weight
+        alike.setdefault((X.shape[1], X.dtype, weight is None), []).append(b)
+    for members in alike.values():
+        batch: list[int] = []
+        n_bytes = 0
+        for b in members:
+            batch.append(b)
+            n_bytes += problems[b].rows.X.nbytes
+            if n_bytes >= _BATCH_BYTES:
+                yield batch
+                batch, n_bytes = [], 0
+        if batch:
+            yield batch
+
+
+def _fit_batch(
+    pattern: GaussianMixture, problems: list[_Problem]
+) -> Iterator[tuple[em.EMResult[Any], dict[str, Any]] | Exception]:
+    """The best start of each problem with its fitted attributes, or why all of them failed."""
+    each = [problem.rows for problem in problems]
+    X = np.concatenate([rows.X for rows in each])
+    weights = [rows.sample_weight for rows in each if rows.sample_weight is not None]
+    rows = ManyRows(
+        X,
+        np.array([len(rows.X) for rows in each]),
+        np.concatenate(weights) if weights else None,
+        effective_n_threads(pattern.n_threads),
+    )
+    with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
+        outcomes = run_starts(pattern, rows, each)
+    for b in range(len(problems)):
+        try:
+            result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
+        except ValueError as error:  # every start failed
+            yield error.with_traceback(None)  # which would keep the whole batch alive
+            continue
+        total = float(rows.total_weights[b])
+        yield result, pattern._attributes(result, rows.shifts[b], total, X.dtype)
+
+
+def _warn(pattern: GaussianMixture, models: list[Any], dropped: dict[int, tuple[str, ...]]) -> None:
+    """One warning for all fits that did not converge, and one for starts that were dropped."""
+    if dropped:
+        first = min(dropped)
+        warnings.warn(
+            f"Starts failed and were dropped in {len(dropped)} of {len(models)} fits, the best of "
+            f"the others is kept. The first is Xs[{first}]: {dropped[first][0]}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    lost = [b for b, model in enumerate(models) if model is not None and not model.converged_]
+    if lost and pattern.max_iter > 0:
+        warnings.warn(
+            f"{len(lost)} of {len(models)} fits did not converge, the first is Xs[{lost[0]}], "
+            f"which stopped because {em.REASONS[models[lost[0]].stop_reason_]}. Their stop_reason_ "
+            "tells why. Try different init parameters, or increase max_iter, tol, or check for "
+            "degenerate data.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
