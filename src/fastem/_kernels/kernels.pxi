@@ -236,8 +236,7 @@ def accumulate(
     double[::1] counts,                         # OUT (K,)
     double[:, ::1] first,                       # OUT (K, D)
     double[:, ::1] second,                      # OUT (K, second_size)
-    double[::1] tally,                          # OUT (4,): log-likelihood; pairs: all, computed,
-                                                #     and with a part (where sort keys are asked)
+    double[::1] tally,                          # OUT (5,): see Tally
     int n_threads,                              # IN
 ):
     """Expected sufficient statistics about the means, in one pass."""

@@ -15,7 +15,11 @@ template <class T>
 void load_tile(const T* X, index row_stride, index column_stride, index n_rows, index n_features,
                const int* order, const double* shift, index row, index n, T* tile) {
     const index filled = std::min(n, n_rows - row);
+    constexpr index ahead = 24;
+    const index n_bytes = column_stride == 1 ? n_features * static_cast<index>(sizeof(T)) : 0;
     for (index i = 0; i < filled; ++i) {
+        if (order && row + i + ahead < n_rows)
+            prefetch(X + order[row + i + ahead] * row_stride, n_bytes);
         const T* x = X + (order ? order[row + i] : row + i) * row_stride;
         for (index j = 0; j < n_features; ++j)
             tile[j * n + i] = static_cast<T>(static_cast<double>(x[j * column_stride]) - shift[j]);

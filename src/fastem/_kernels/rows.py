@@ -24,7 +24,7 @@ FloatArray = NDArray[Any]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 _NO_DOUBLES: FloatArray = np.empty(0)
 _NO_LABELS: FloatArray = np.empty(0, dtype=np.intc)
-_TALLY = ("log_likelihood", "pairs", "computed", "parts")
+_TALLY = ("log_likelihood", "pairs", "computed", "kept", "parts")
 
 # Below this many products (rows x components x features) starting threads costs more than they
 # save: it is some 50 microseconds of work for a diagonal covariance, more for a full one.

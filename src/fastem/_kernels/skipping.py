@@ -31,9 +31,11 @@ _BOUNDS_SHARE = 0.25
 _BOUNDS_BYTES = 1 << 20
 # Passes at which the order of the rows is looked at, from the start of a run
 _PASSES = {1, 4, 16, 64, 256}
-# A new order costs about a pass: it must promise to save this share of all pairs, ...
-_LEAST_GAIN = 0.1
-# ... and a second one is made only where the first has become so much worse.
+# A new order costs about half of a pass over all pairs. As many passes as there were are expected
+# to come, at least this many, ...
+_FEWEST_PASSES = 8
+_COST = 0.5
+# ... and a second order is made only where the first has become so much worse.
 _WORSE = 1.3
 _PARTS_LEVELS = 32  # of the number of components with a part in a row, in a sort key
 _SERIAL_CONTRACTION = 1_000_000  # components x features^3: below, one thread is faster
@@ -67,7 +69,8 @@ class Skipping:
         self._before: tuple[FloatArray, FloatArray] | None = None
         self._version = rows.arrangement.version
         self._n_passes = 0
-        self._computed_when_new: float | None = None
+        self._sorted = False  # by sort keys: better than by labels
+        self._kept_when_new: float | None = None
         self.row_bits = int(rows.n_rows).bit_length()
         key_bits = (K * K * _PARTS_LEVELS).bit_length()
         self._sortable = (
@@ -79,9 +82,9 @@ class Skipping:
     def begin(self, labels: FloatArray | None) -> None:
         """A pass with known labels or responsibilities: the start of a run."""
         self._n_passes = 0
-        self._computed_when_new = None
         if labels is not None and self._sortable:
             self.rows.arrangement.by_labels(labels)
+            self._sorted = False
 
     def before(self, means: FloatArray, factors: FloatArray, n_threads: int) -> NDArray[np.uint64]:
         """Note how far the parameters moved; returns room for sort keys where they are wanted."""
@@ -110,15 +113,15 @@ class Skipping:
         """Put the rows in a better order where that pays."""
         if not self._sortable:
             return
-        computed = tally["computed"] / tally["pairs"]
-        if self._computed_when_new is None and self._n_passes > 1:
-            self._computed_when_new = computed  # what the present order gives when it is new
+        kept = tally["kept"] / tally["pairs"]
+        if self._sorted and self._kept_when_new is None:
+            self._kept_when_new = kept  # what the present order gives when it is new
         if not len(keys):
             return
-        gain = computed - tally["parts"] / tally["pairs"]
-        known = self._computed_when_new
-        if gain > _LEAST_GAIN and (known is None or computed > _WORSE * known):
+        gain = kept - tally["parts"] / tally["pairs"]  # if the order were perfect
+        pays = gain * max(self._n_passes, _FEWEST_PASSES) > _COST
+        if pays and (not self._sorted or kept > _WORSE * (self._kept_when_new or 1.0)):
             keys.sort()
             keys &= np.uint64((1 << self.row_bits) - 1)
             self.rows.arrangement.by_order(keys.astype(np.intc))
-            self._computed_when_new = None
+            self._sorted, self._kept_when_new = True, None

@@ -124,15 +124,17 @@ template <class T> struct Known {
 
 // What one slot adds up besides the moments, at the end of its statistics.
 struct Tally {
-    static constexpr index size = 4;
-    double log_likelihood, n_pairs, n_computed, n_parts;
-    // in pairs of a row and a component: all, those whose density was worked out to the end, and
-    // those that have a part in each other (only while kinship is asked for)
+    static constexpr index size = 5;
+    // in pairs of a row and a component: all, those whose density was worked out to the end, those
+    // that matter to the group of the row, and those that have a part in the row (this one only
+    // while sort keys are asked for)
+    double log_likelihood, n_pairs, n_computed, n_kept, n_parts;
     void write(double* out) const {
         out[0] = log_likelihood;
         out[1] = n_pairs;
         out[2] = n_computed;
-        out[3] = n_parts;
+        out[3] = n_kept;
+        out[4] = n_parts;
     }
 };
 
@@ -207,6 +209,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                 const index in_group = std::min(group, filled - at);
                 tally.n_pairs += static_cast<double>(in_group * K);
                 tally.n_computed += static_cast<double>(in_group * n_computed);
+                tally.n_kept += static_cast<double>(in_group * n_listed);
                 if (sort_keys.keys) {
                     Kinship<T, P> kin;
                     kin.find(densities, cut);
