@@ -105,12 +105,16 @@ class EMResult(Generic[M]):
         Why it stopped, a key of `REASONS`.
     dropped : tuple of str
         What went wrong in each restart that had to be given up.
+    skipped : float
+        Share of the E-step's work that was left out because it could not matter, from 0 to 1, where
+        the data tell of it; for a mixture, of all pairs of a row and a component.
     """
 
     model: M
     log_likelihoods: tuple[float, ...]
     reason: str
     dropped: tuple[str, ...] = field(default=())
+    skipped: float = 0.0
 
     @property
     def converged(self) -> bool:
@@ -143,7 +147,8 @@ def run(
     model
         Start; see the module's docstring for what it must have.
     data
-        Handed to `model.accumulate` as it is.
+        Handed to `model.accumulate` as it is. Its attribute `skipped`, where it has one, is the
+        share of the work that the last E-step left out.
     convergence : Convergence, optional
         When to stop.
     callbacks : sequence of callable
@@ -163,7 +168,7 @@ def run(
     """
     convergence = convergence or Convergence()
     trace: list[float] = []
-    reason = "max_iter"
+    reason, skipped = "max_iter", 0.0
     before, explained = model, None  # nothing is known of the step that led to the start
     for iteration in range(1, convergence.max_iter + 1):
         statistics = model.accumulate(data)
@@ -173,8 +178,10 @@ def run(
             allowed = _explained_fall(before, model, explained)
             if convergence.fell(log_likelihood, previous, allowed):
                 # the parameters before the step were the better ones
-                return EMResult(before, tuple(trace), "likelihood_decreased")
+                model, reason = before, "likelihood_decreased"
+                break
         trace.append(log_likelihood)
+        skipped += getattr(data, "skipped", 0.0)
         before, model, explained = model, model.maximise(statistics), statistics
         previous = log_likelihood
         # every callback hears of every iteration, also of the last
@@ -185,7 +192,7 @@ def run(
         if stop is not None:
             reason = stop
             break
-    return EMResult(model, tuple(trace), reason)
+    return EMResult(model, tuple(trace), reason, skipped=skipped / max(1, len(trace)))
 
 
 def _explained_fall(before: Any, after: Any, statistics: Any) -> Any:

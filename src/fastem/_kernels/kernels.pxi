@@ -29,6 +29,8 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     Py_ssize_t group_size_ "fastem::group_size"[T](int, Py_ssize_t)
     double fit_cut_double "fastem::fit_cut<double>"
     double fit_cut_float "fastem::fit_cut<float>"
+    double score_cut_double "fastem::score_cut<double>"
+    double score_cut_float "fastem::score_cut<float>"
     Py_ssize_t scratch_size_ "fastem::scratch_size"[T](
         int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
@@ -124,9 +126,14 @@ def tally_length():
     return tally_size
 
 
-def fit_cut(Py_ssize_t itemsize):
-    """Components less likely than the best by this much, in logarithms, have no part in a point."""
-    return fit_cut_float if itemsize == sizeof(float) else fit_cut_double
+def fit_cut(Py_ssize_t itemsize, bint skip):
+    """Components less likely than the best by this much, in logarithms, have no part in a point.
+
+    Without `skip`: nothing above what underflows is left out.
+    """
+    if itemsize == sizeof(float):
+        return fit_cut_float if skip else score_cut_float
+    return fit_cut_double if skip else score_cut_double
 
 
 def parameters_size(int structure, Py_ssize_t n_features, Py_ssize_t n_components):

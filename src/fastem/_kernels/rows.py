@@ -229,9 +229,14 @@ class Workspace:
     structure : int
         Kernel code of the covariance structure.
     n_components : int
+    skip : bool, default=True
+        Leave out pairs of a row and a component that cannot matter; see `skipping.py`. Without,
+        every pair is computed, in the order of the rows as they are.
     """
 
-    def __init__(self, rows: Rows, structure: int, n_components: int) -> None:
+    def __init__(
+        self, rows: Rows, structure: int, n_components: int, *, skip: bool = True
+    ) -> None:
         kernels, D, K, n = rows.kernels, rows.n_features, n_components, rows.tile_size
         dtype = rows.X.dtype
         self.rows, self.structure, self.n_components = rows, structure, n_components
@@ -242,9 +247,9 @@ class Workspace:
         self.arena = aligned_empty((self.n_threads, scratch), dtype)
         self._no_known = np.empty((0, K), dtype=dtype)
         self._beside: dict[int, Workspace] = {}
-        self.skipping = Skipping(rows, structure, K)
+        self.skipping = Skipping(rows, structure, K, skip)
         #: Components with less than exp(-cut) of the best one's part in a row have none
-        self.cut: float = kernels.fit_cut(dtype.itemsize)
+        self.cut: float = kernels.fit_cut(dtype.itemsize, skip)
         #: Share of all pairs of a row and a component that the last pass left out
         self.skipped = 0.0
 

@@ -51,13 +51,15 @@ class Skipping:
     structure : int
         Kernel code of the covariance structure.
     n_components : int
+    wanted : bool
+        Whether to skip at all.
     """
 
-    def __init__(self, rows: Rows, structure: int, n_components: int) -> None:
+    def __init__(self, rows: Rows, structure: int, n_components: int, wanted: bool) -> None:
         self.rows, self.structure = rows, structure
         K, kernels, itemsize = n_components, rows.kernels, rows.X.itemsize
         work = rows.n_rows * K * rows.n_features
-        self.enabled = K > 1 and work >= _LEAST_WORK
+        self.enabled = wanted and K > 1 and work >= _LEAST_WORK
         group = kernels.group_size(structure, rows.n_features, itemsize)
         n_groups = rows.n_tiles * (rows.tile_size // group)
         n_bytes = 4 * n_groups * K

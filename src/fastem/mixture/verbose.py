@@ -51,4 +51,6 @@ class VerboseReport:
             lapse = time.perf_counter() - self.begin
             bound = result.log_likelihood * self.scale
             line += f" time lapse {lapse:.5f}s\t lower bound {bound:.5f}."
+        if result.skipped:
+            line += f" {100 * result.skipped:.1f} % of the pairs of a row and a component skipped."
         print(line)
