@@ -48,11 +48,10 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     void accumulate_slot[T](
         int, const T*, const T*, Py_ssize_t, Py_ssize_t, const int*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, double,
-        float*, const float*, const float*, bint, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*,
-        double*)
+        float*, float*, const float*, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*, double*)
     void score_slot[T](
         int, const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        const T*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
     void merge_slots(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void unpack_statistics(
         int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*)
@@ -210,7 +209,7 @@ def contraction(
     const double[:, ::1] new_means,         # IN  (K, D)
     const double[::1] new_factors,          # IN  likewise
     double[:, ::1] scratch,                 # SCRATCH (n_threads, D * (D + 1))
-    float[:, ::1] out,                      # OUT (2, K): keep, loss
+    float[:, ::1] out,                      # OUT (2 or more, K): keep, loss
     int n_threads,                          # IN
 ):
     """How far the whitened distance |y| of any point can have shrunk: |y'| >= keep |y| - loss."""
@@ -234,8 +233,9 @@ def accumulate(
     Py_ssize_t n_components,                    # IN
     Py_ssize_t tile_size,                       # IN
     double cut,                                 # IN  see fit_cut
-    float[:, ::1] nearest,                      # INOUT (n_groups, K) or empty: bounds on |y|
-    const float[:, ::1] moved,                  # IN  (2, K), from contraction; 0: know nothing
+    float[:, ::1] slack,                        # INOUT (n_groups, K) or empty: see Bounds
+    float[::1] level,                           # INOUT (n_tiles * tile_size,) or empty
+    const float[:, ::1] moved,                  # IN  (3, K): keep, loss, rise of the constants
     uint64_t[::1] sort_keys,                    # OUT (n_rows,) or empty: what to sort rows by
     int row_bits,                               # IN  low bits of a sort key that hold the row
     floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size), aligned
@@ -256,8 +256,8 @@ def accumulate(
     cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
     cdef const int* known_labels = &labels[0] if labels.shape[0] else NULL
     cdef const floating* known = &responsibilities[0, 0] if responsibilities.shape[0] else NULL
-    cdef bint by_group = nearest.shape[0] > 0
-    cdef float* nearest_out = &nearest[0, 0] if by_group else NULL
+    cdef float* slack_out = &slack[0, 0] if slack.shape[0] else NULL
+    cdef float* level_out = &level[0] if level.shape[0] else NULL
     cdef uint64_t* keys = &sort_keys[0] if sort_keys.shape[0] else NULL
     cdef Py_ssize_t s, i, size = slots.shape[1], chunk
     # a second parallel region costs more than a small sum, most of all on a busy machine
@@ -269,7 +269,7 @@ def accumulate(
         accumulate_slot(
             structure, tiles, &X[0, 0], row_stride, column_stride, place, &shift[0], weights,
             n_rows, D, tile_size, known_labels, known, &parameters[0], n_components, cut,
-            nearest_out, &moved[0, 0], &moved[1, 0], by_group, keys, row_bits,
+            slack_out, level_out, &moved[0, 0], keys, row_bits,
             _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
             &arena[threadid(), 0], &slots[s, 0])
     # Each element is summed over the slots in the same order, whoever does it.
@@ -324,7 +324,6 @@ def accumulate_many(
     const double[:, :, ::1] about,              # IN  (n, K, D): what the moments are about
     const double[:, ::1] precisions_cholesky,   # IN  (n, precisions_size)
     double cut,                                 # IN  see fit_cut
-    const float[::1] no_bounds,                 # IN  (K,), zeros
     floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size +
                                                 #          parameters_size), aligned
     double[:, ::1] statistics,                  # SCRATCH (n_threads, K * statistics_size +
@@ -365,7 +364,7 @@ def accumulate_many(
             &sample_weight[layout[p, 0]] if has_weight else NULL, layout[p, 1], D, layout[p, 3],
             &labels[known_begin[i]] if has_labels else NULL,
             &responsibilities[known_begin[i], 0] if has_known else NULL,
-            <const floating*>packed, K, cut, NULL, &no_bounds[0], &no_bounds[0], False, NULL, 0, 0,
+            <const floating*>packed, K, cut, NULL, NULL, NULL, NULL, 0, 0,
             (layout[p, 1] + layout[p, 3] - 1) // layout[p, 3], &arena[threadid(), 0], sums)
         unpack_statistics(
             structure, sums, D, K, &counts[i, 0], &first[i, 0, 0],
@@ -378,7 +377,6 @@ def score(
     const floating[:, :] X,             # IN  (n_rows, D)
     const double[::1] shift,            # IN  (D,)
     const floating[::1] parameters,     # IN  from pack_parameters
-    const float[::1] no_bounds,         # IN  (K,), zeros
     Py_ssize_t n_components,            # IN
     Py_ssize_t tile_size,               # IN
     floating[:, ::1] arena,             # SCRATCH (n_threads, scratch_size), aligned
@@ -399,7 +397,7 @@ def score(
     for t in prange(n_tiles, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
         score_slot(
             structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
-            &parameters[0], &no_bounds[0], n_components, t, t + 1, &arena[threadid(), 0],
+            &parameters[0], n_components, t, t + 1, &arena[threadid(), 0],
             log_likelihood_out, responsibilities_out, labels_out)
 
 

@@ -251,7 +251,6 @@ class ManyWorkspace:
             means if about is None else about,
             np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(n, -1),
             kernels.fit_cut(self.dtype.itemsize, True),
-            np.zeros(K, dtype=np.float32),
             self.arena,
             self.sums,
             counts,

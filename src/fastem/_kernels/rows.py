@@ -330,7 +330,7 @@ class Workspace:
             skipping.begin(labels)
             keys = skipping.no_keys
         else:
-            keys = skipping.before(parameters["means"], factors, self.n_threads)
+            keys = skipping.before(parameters, factors, self.n_threads)
         rows.kernels.accumulate(
             self.structure,
             arrangement.tiles,
@@ -344,7 +344,8 @@ class Workspace:
             K,
             rows.tile_size,
             self.cut,
-            skipping.nearest,
+            skipping.slack,
+            skipping.level,
             skipping.moved,
             keys,
             skipping.row_bits,
@@ -388,7 +389,6 @@ class Workspace:
             rows.X,
             rows.shift,
             self.parameters,
-            np.zeros(self.n_components, dtype=np.float32),
             self.n_components,
             rows.tile_size,
             self.arena,

@@ -26,8 +26,8 @@ FloatArray = NDArray[Any]
 # Below this many products (rows x components x features) a pass is so short that there is nothing
 # to be saved.
 _LEAST_WORK = 2_000_000
-# Bounds take at most this share of the data's memory, or so many bytes.
-_BOUNDS_SHARE = 0.25
+# Bounds take at most this share of the data's memory, or so many bytes; and 4 bytes a row.
+_BOUNDS_SHARE = 0.5
 _BOUNDS_BYTES = 1 << 20
 # Passes at which the order of the rows is looked at, from the start of a run
 _PASSES = {1, 4, 16, 64, 256}
@@ -39,6 +39,7 @@ _COST = 0.5
 _WORSE = 1.3
 _PARTS_LEVELS = 32  # of the number of components with a part in a row, in a sort key
 _SERIAL_CONTRACTION = 1_000_000  # components x features^3: below, one thread is faster
+_UNKNOWN = -2.0  # as in the kernels
 _NO_KEYS: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
@@ -62,13 +63,15 @@ class Skipping:
         self.enabled = wanted and K > 1 and work >= _LEAST_WORK
         group = kernels.group_size(structure, rows.n_features, itemsize)
         n_groups = rows.n_tiles * (rows.tile_size // group)
+        n_points = rows.n_tiles * rows.tile_size
         n_bytes = 4 * n_groups * K
         kept = self.enabled and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
-        self.nearest = np.zeros((n_groups if kept else 0, K), dtype=np.float32)
-        self.moved = np.zeros((2, K), dtype=np.float32)
+        self.slack = np.full((n_groups if kept else 0, K), _UNKNOWN, dtype=np.float32)
+        self.level = np.zeros(n_points if kept else 0, dtype=np.float32)
+        self.moved = np.zeros((3, K), dtype=np.float32)
         D = rows.n_features
         self._scratch = np.empty((rows.n_threads if kept else 0, D * (D + 1)))
-        self._before: tuple[FloatArray, FloatArray] | None = None
+        self._before: tuple[FloatArray, FloatArray, FloatArray] | None = None
         self._version = rows.arrangement.version
         self._n_passes = 0
         self._sorted = False  # by sort keys: better than by labels
@@ -88,24 +91,29 @@ class Skipping:
             self.rows.arrangement.by_labels(labels)
             self._sorted = False
 
-    def before(self, means: FloatArray, factors: FloatArray, n_threads: int) -> NDArray[np.uint64]:
+    def before(
+        self, parameters: Mapping[str, FloatArray], factors: FloatArray, n_threads: int
+    ) -> NDArray[np.uint64]:
         """Note how far the parameters moved; returns room for sort keys where they are wanted."""
         self._n_passes += 1
-        if len(self.nearest):
+        if len(self.slack):
+            means, constants = parameters["means"], parameters["constants"]
             if self._version != self.rows.arrangement.version:
-                self.nearest.fill(0.0)
+                self.slack.fill(_UNKNOWN)
             elif self._before is not None:
                 threads = n_threads if len(means) * means.shape[1] ** 3 > _SERIAL_CONTRACTION else 1
                 self.rows.kernels.contraction(
                     self.structure,
-                    *self._before,
+                    *self._before[:2],
                     means,
                     factors,
                     self._scratch,
                     self.moved,
                     threads,
                 )
-            self._before = means, factors
+                with np.errstate(invalid="ignore"):  # of two infinite ones: nothing is known
+                    np.subtract(constants, self._before[2], out=self.moved[2], casting="same_kind")
+            self._before = means, factors, constants
         self._version = self.rows.arrangement.version
         if self._sortable and self._n_passes in _PASSES:
             return np.empty(self.rows.n_rows, dtype=np.uint64)

@@ -47,16 +47,18 @@ template <class T, template <class> class S> struct Parameters {
 
 // The scratch of one thread, carved from the arena that Python allocated.
 template <class T> struct Scratch {
-    T *log_p, *weights, *outcome, *tile, *structure, *bound;
-    float* nearest;     // (K,): Bounds of one group, where none are kept
+    T *log_p, *weights, *outcome, *tile, *structure;
+    float* constants;   // (K,): rounded
+    float* slack;       // (K,): of one group, where no Bounds are kept
+    float* now;         // (K,)
     int* components;    // (K,): those that can matter to a group
     int* n_groups;      // (K,): groups of the tile in which a component has a part
     int* members;       // (K, n / group): which
     int* touched;       // (K,): components with a part in the tile
 
     static index size(index structure_size, index D, index K, index n, index group) {
-        return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) + align(K) +
-               integers(K) * 4 + integers(K * (n / group));
+        return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) +
+               integers(K) * 6 + integers(K * (n / group));
     }
     Scratch(T* arena, index structure_size, index D, index K, index n, index group) {
         const auto take = [&arena](index count) {
@@ -69,12 +71,20 @@ template <class T> struct Scratch {
         outcome = take(align(n));
         tile = take(align(D * n));
         structure = take(align(structure_size));
-        bound = take(align(K));
-        nearest = reinterpret_cast<float*>(take(integers(K)));
+        constants = reinterpret_cast<float*>(take(integers(K)));
+        slack = reinterpret_cast<float*>(take(integers(K)));
+        now = reinterpret_cast<float*>(take(integers(K)));
         components = reinterpret_cast<int*>(take(integers(K)));
         n_groups = reinterpret_cast<int*>(take(integers(K)));
         touched = reinterpret_cast<int*>(take(integers(K)));
         members = reinterpret_cast<int*>(take(integers(K * (n / group))));
+    }
+
+    // What the E-steps of a run of groups begin with.
+    GroupScratch begin(const T* exact_constants, index K) const {
+        for (index k = 0; k < K; ++k) constants[k] = static_cast<float>(exact_constants[k]);
+        std::fill(slack, slack + K, unknown);
+        return {constants, now, components};
     }
 
   private:
@@ -164,18 +174,14 @@ struct SortKeys {
 // K x statistics_size doubles, then the Tally.
 template <class T, template <class> class S>
 void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known, T cut,
-                      Bounds bounds, const SortKeys& sort_keys, index K, index first, index last,
+                      const Bounds& bounds, const SortKeys& sort_keys, index K, index first, index last,
                       T* arena, double* statistics) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     constexpr bool roots = S<T>::wants_roots;
     const Parameters<T, S> parameters(packed_parameters, D, K);
     const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
-    const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
-    if (!bounds.by_group) {
-        bounds.nearest = scratch.nearest;
-        std::fill(scratch.nearest, scratch.nearest + K, 0.0f);
-    }
+    const GroupScratch group_scratch = scratch.begin(parameters.constants, K);
     std::fill(scratch.n_groups, scratch.n_groups + K, 0);
     std::fill(statistics, statistics + K * size + Tally::size, 0.0);
     Tally tally{};
@@ -203,8 +209,9 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                 index n_computed = 0;
                 const index n_listed = log_densities<T, S>(
                     parameters, points + at, D, K, n, cut, bounds,
-                    bounds.row(t * groups_of_tile + g, K), group_scratch, winner, log_p, largest,
-                    n_computed);
+                    bounds.slack ? bounds.slack + (t * groups_of_tile + g) * K : scratch.slack,
+                    bounds.slack ? bounds.level + place + at : nullptr, group_scratch, winner,
+                    log_p, largest, n_computed);
                 const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
                 const index in_group = std::min(group, filled - at);
                 tally.n_pairs += static_cast<double>(in_group * K);
@@ -236,16 +243,14 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
 
 // Outputs for the rows of tiles first..last-1; each output may be null.
 template <class T, template <class> class S>
-void score_tiles(const Rows<T>& rows, const T* packed_parameters, const float* no_bounds, index K,
-                 index first, index last, T* arena, double* log_likelihood, T* responsibilities,
-                 long long* labels) {
+void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index first, index last,
+                 T* arena, double* log_likelihood, T* responsibilities, long long* labels) {
     const index D = rows.n_features, n = rows.n;
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     const Parameters<T, S> parameters(packed_parameters, D, K);
     const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
-    const GroupScratch<T> group_scratch{scratch.bound, scratch.components};
-    const Bounds bounds{scratch.nearest, no_bounds, no_bounds, false};
-    std::fill(scratch.nearest, scratch.nearest + K, 0.0f);
+    const GroupScratch group_scratch = scratch.begin(parameters.constants, K);
+    const Bounds none{};
     std::fill(scratch.weights, scratch.weights + n, T(1));
     const T cut = responsibilities ? score_cut<T> : log_likelihood ? fit_cut<T> : label_cut<T>;
     index winner = 0;
@@ -258,7 +263,7 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, const float* n
             vec<T> largest[P], total(T(0));
             index n_computed = 0;
             const index n_listed = log_densities<T, S>(parameters, points + at, D, K, n, cut,
-                                                       bounds, scratch.nearest, group_scratch,
+                                                       none, scratch.slack, nullptr, group_scratch,
                                                        winner, log_p, largest, n_computed);
             const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
             if (labels) {

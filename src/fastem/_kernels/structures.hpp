@@ -99,7 +99,7 @@ inline void contraction(int structure, const double* old_means, const double* ol
                                              new_means + k * D, new_factors + k * size, D, scratch);
         const bool usable = std::isfinite(c.keep) && std::isfinite(c.loss);
         // float, rounded to the safe side
-        *keep = usable ? static_cast<float>(std::min(c.keep, 1e6) * (1 - 1e-6)) : 0.0f;
+        *keep = usable ? static_cast<float>(std::min(c.keep, 1.0) * (1 - 1e-7)) : 0.0f;
         *loss = usable ? static_cast<float>(std::min(c.loss, 1e30) * (1 + 1e-6)) : 0.0f;
     });
 }
@@ -109,13 +109,13 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
                      index column_stride, const int* order, const double* shift,
                      const double* sample_weight, index n_rows, index D, index n,
                      const int* labels, const T* responsibilities, const T* parameters, index K,
-                     double cut, float* nearest, const float* keep, const float* loss,
-                     bool by_group, std::uint64_t* sort_keys, int row_bits, index first, index last,
+                     double cut, float* slack, float* level, const float* moved,
+                     std::uint64_t* sort_keys, int row_bits, index first, index last,
                      T* arena, double* statistics) noexcept {
     const Rows<T> rows{packed, X,  row_stride, column_stride, order, shift, sample_weight,
                        n_rows, D, n};
     const Known<T> known{labels, responsibilities};
-    const Bounds bounds{nearest, keep, loss, by_group};
+    const Bounds bounds{slack, level, moved, moved + K, moved + 2 * K};
     with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
             rows, parameters, known, static_cast<T>(cut), bounds, SortKeys{sort_keys, row_bits}, K,
@@ -126,11 +126,11 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
 template <class T>
 void score_slot(int structure, const T* X, index row_stride, index column_stride,
                 const double* shift, index n_rows, index D, index n, const T* parameters,
-                const float* no_bounds, index K, index first, index last, T* arena,
+                index K, index first, index last, T* arena,
                 double* log_likelihood, T* responsibilities, long long* labels) noexcept {
     const Rows<T> rows{nullptr, X, row_stride, column_stride, nullptr, shift, nullptr, n_rows, D, n};
     with_structure(structure, D, [&](auto tag) {
-        score_tiles<T, decltype(tag)::template type>(rows, parameters, no_bounds, K, first, last,
+        score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last,
                                                      arena, log_likelihood, responsibilities,
                                                      labels);
     });
