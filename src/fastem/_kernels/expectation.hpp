@@ -133,13 +133,19 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         }
     };
 
+    // the parameters of the next one are on their way while one is worked at
+    const auto expect = [&](const int* next, const int* end) {
+        if (next < end) prefetch(parameters.component(*next), parameters.ahead);
+    };
     // those that mattered before will most likely do so again, and raise the bar for the others
     int* list = scratch.components;
     const index n_first =
         list_where(slack, K, list, [](auto s) { return s == decltype(s)(mattered); });
     evaluate(winner, false);
-    for (index a = 0; a < n_first; ++a)
+    for (index a = 0; a < n_first; ++a) {
+        expect(list + a + 1, list + n_first);
         if (list[a] != winner) evaluate(list[a], false);
+    }
 
     float* now = scratch.now;
     constexpr float done = std::numeric_limits<float>::infinity();
@@ -160,7 +166,10 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
     for (index a = 0; a < n_first; ++a) now[list[a]] = done;
     for (index k = 0; k < K; ++k) slack[k] = now[k] == done ? slack[k] : now[k];
     const index n_left = list_where(now, K, list, [](auto s) { return !(s >= decltype(s)(0)); });
-    for (index a = 0; a < n_left; ++a) evaluate(list[a], true);
+    for (index a = 0; a < n_left; ++a) {
+        expect(list + a + 1, list + n_left);
+        evaluate(list[a], true);
+    }
 
     if (bounds.slack) {
         for (index v = 0; v < G; ++v) store(levels + v * lanes<T>, largest[v]);

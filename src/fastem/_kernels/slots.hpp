@@ -17,6 +17,7 @@ inline constexpr index align(index n) { return (n + 15) / 16 * 16; }  // whole c
 template <class T, template <class> class S> struct Parameters {
     const T *constants, *shared, *components;
     index n_features, stride;
+    index ahead;  // bytes of a component worth asking for before they are needed
 
     static index size(index D, index K) {
         return align(K) + align(S<T>::shared_size(D)) + K * align(D + S<T>::parameter_size(D));
@@ -40,7 +41,8 @@ template <class T, template <class> class S> struct Parameters {
           shared(packed + align(K)),
           components(shared + align(S<T>::shared_size(D))),
           n_features(D),
-          stride(align(D + S<T>::parameter_size(D))) {}
+          stride(align(D + S<T>::parameter_size(D))),
+          ahead(std::min(stride * static_cast<index>(sizeof(T)), index(2048))) {}
     const T* about(index k) const { return components + k * stride; }
     const T* component(index k) const { return about(k) + n_features; }
 };
