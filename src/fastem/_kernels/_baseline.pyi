@@ -55,6 +55,7 @@ def accumulate(
     n_components: int,
     tile_size: int,
     cut: float,
+    about_means: bool,
     slack: _Array,
     level: _Array,
     moved: _Array,

@@ -32,6 +32,7 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
 // Parameters and statistics, however they are computed.
 template <class T> struct FullLayout : Unshared<T> {
     static constexpr index vectors = point_vectors;
+    static constexpr bool wants_log_p = false;
     // Parameters of a component: start = -U mu (padded), U in blocks.
     static index parameter_size(index D) { return block * blocks(D) + triangle_size(D); }
     // Statistics of a component: S0, S1 (padded), S2 in 4 x 4 blocks of the lower triangle.
@@ -92,8 +93,8 @@ template <class T> struct Full : FullLayout<T> {
     }
 
     // Adds the moments of members of one tile about a point to a component's statistics.
-    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D, index n,
-                        T* scratch, double* statistics) {
+    static void moments(const T* tile, const T* mean, const T*, const Members<T, group> members,
+                        index D, index n, T* scratch, double* statistics) {
         const index B = blocks(D), size = members.size(), stride = size + apart;
         T* e = scratch;  // root (x - mu), feature by feature, members only
         V total(T(0));
@@ -206,8 +207,8 @@ template <class T> struct SmallFull : FullLayout<T> {
         return true;
     }
 
-    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D,
-                        index n, T*, double* statistics) {
+    static void moments(const T* tile, const T* mean, const T*, const Members<T, group> members,
+                        index D, index n, T*, double* statistics) {
         with_small_dimension(
             D, [&](auto d) { moments_unrolled<d()>(tile, mean, members, n, statistics); });
     }

@@ -48,7 +48,7 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     void accumulate_slot[T](
         int, const T*, const T*, Py_ssize_t, Py_ssize_t, const int*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, double,
-        float*, float*, const float*, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*, double*)
+        bint, float*, float*, const float*, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*, double*)
     void score_slot[T](
         int, const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
@@ -233,6 +233,7 @@ def accumulate(
     Py_ssize_t n_components,                    # IN
     Py_ssize_t tile_size,                       # IN
     double cut,                                 # IN  see fit_cut
+    bint about_means,                           # IN  whether the moments are about the means
     float[:, ::1] slack,                        # INOUT (n_groups, K) or empty: see Bounds
     float[::1] level,                           # INOUT (n_tiles * tile_size,) or empty
     const float[:, ::1] moved,                  # IN  (3, K): keep, loss, rise of the constants
@@ -269,7 +270,7 @@ def accumulate(
         accumulate_slot(
             structure, tiles, &X[0, 0], row_stride, column_stride, place, &shift[0], weights,
             n_rows, D, tile_size, known_labels, known, &parameters[0], n_components, cut,
-            slack_out, level_out, &moved[0, 0], keys, row_bits,
+            about_means, slack_out, level_out, &moved[0, 0], keys, row_bits,
             _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
             &arena[threadid(), 0], &slots[s, 0])
     # Each element is summed over the slots in the same order, whoever does it.
@@ -364,7 +365,7 @@ def accumulate_many(
             &sample_weight[layout[p, 0]] if has_weight else NULL, layout[p, 1], D, layout[p, 3],
             &labels[known_begin[i]] if has_labels else NULL,
             &responsibilities[known_begin[i], 0] if has_known else NULL,
-            <const floating*>packed, K, cut, NULL, NULL, NULL, NULL, 0, 0,
+            <const floating*>packed, K, cut, False, NULL, NULL, NULL, NULL, 0, 0,
             (layout[p, 1] + layout[p, 3] - 1) // layout[p, 3], &arena[threadid(), 0], sums)
         unpack_statistics(
             structure, sums, D, K, &counts[i, 0], &first[i, 0, 0],

@@ -25,22 +25,24 @@ template <class T> struct GroupDensities {
     index n_components;
 };
 
-// The log-sum-exp about the largest: the rows of log_p become
+// The log-sum-exp about the largest: rows k at r + k * stride (which may be log_p) become
 //     r_ik = w_i exp(log_p_ik) / sum_k' exp(log_p_ik'),
 // or, with `roots`, the square roots of it, which some moments want. weights may be null: all 1.
 // log_likelihood[i] = log sum_k exp(log_p_ik) where it is asked for; adds w_i log_likelihood[i] to
 // `total`. matters(k) is called for each component that has a part in one of the points.
 template <index P, class T, class Matters>
 inline void normalise(const GroupDensities<T>& densities, T cut, const T* weights, bool roots,
-                      T* log_likelihood, vec<T>& total, Matters&& matters) {
+                      T* r, T* log_likelihood, vec<T>& total, Matters&& matters) {
     using V = vec<T>;
     V sum[P];
     for (index v = 0; v < P; ++v) sum[v] = V(T(0));
     for (index a = 0; a < densities.n_components; ++a) {
-        T* h = densities.log_p + densities.components[a] * densities.stride;
+        const index row = densities.components[a] * densities.stride;
+        const T* log_p = densities.log_p + row;
+        T* h = r + row;
         V most(T(0));
         for (index v = 0; v < P; ++v) {
-            const V difference = load(h + v * lanes<T>) - densities.largest[v];
+            const V difference = load(log_p + v * lanes<T>) - densities.largest[v];
             const V root =
                 xsimd::select(difference > V(-cut), exp_half<T>(difference), V(T(0)));
             store(h + v * lanes<T>, root);
@@ -74,10 +76,10 @@ inline void normalise(const GroupDensities<T>& densities, T cut, const T* weight
     if (roots)
         for (index v = 0; v < P; ++v) scale[v] = xsimd::sqrt(scale[v]);
     for (index a = 0; a < densities.n_components; ++a) {
-        T* r = densities.log_p + densities.components[a] * densities.stride;
+        T* row = r + densities.components[a] * densities.stride;
         for (index v = 0; v < P; ++v) {
-            const V h = load(r + v * lanes<T>);
-            store(r + v * lanes<T>, roots ? h * scale[v] : h * h * scale[v]);
+            const V h = load(row + v * lanes<T>);
+            store(row + v * lanes<T>, roots ? h * scale[v] : h * h * scale[v]);
         }
     }
 }

@@ -344,6 +344,7 @@ class Workspace:
             K,
             rows.tile_size,
             self.cut,
+            about is None,
             skipping.slack,
             skipping.level,
             skipping.moved,

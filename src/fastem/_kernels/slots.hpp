@@ -49,7 +49,7 @@ template <class T, template <class> class S> struct Parameters {
 
 // The scratch of one thread, carved from the arena that Python allocated.
 template <class T> struct Scratch {
-    T *log_p, *weights, *outcome, *tile, *structure;
+    T *log_p, *r, *weights, *outcome, *tile, *structure;  // r: log_p, or beside it
     float* constants;   // (K,): rounded
     float* slack;       // (K,): of one group, where no Bounds are kept
     float* now;         // (K,)
@@ -58,17 +58,18 @@ template <class T> struct Scratch {
     int* members;       // (K, n / group): which
     int* touched;       // (K,): components with a part in the tile
 
-    static index size(index structure_size, index D, index K, index n, index group) {
-        return align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) +
+    static index size(index structure_size, index D, index K, index n, index group, bool beside) {
+        return (beside ? 2 : 1) * align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) +
                integers(K) * 6 + integers(K * (n / group));
     }
-    Scratch(T* arena, index structure_size, index D, index K, index n, index group) {
+    Scratch(T* arena, index structure_size, index D, index K, index n, index group, bool beside) {
         const auto take = [&arena](index count) {
             T* here = arena;
             arena += count;
             return here;
         };
         log_p = take(align(K * n));
+        r = beside ? take(align(K * n)) : log_p;
         weights = take(align(n));
         outcome = take(align(n));
         tile = take(align(D * n));
@@ -176,13 +177,15 @@ struct SortKeys {
 // K x statistics_size doubles, then the Tally.
 template <class T, template <class> class S>
 void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known, T cut,
-                      const Bounds& bounds, const SortKeys& sort_keys, index K, index first, index last,
+                      bool about_means, const Bounds& bounds, const SortKeys& sort_keys, index K, index first, index last,
                       T* arena, double* statistics) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     constexpr bool roots = S<T>::wants_roots;
+    const bool has_log_p = S<T>::wants_log_p && about_means && !known;
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group,
+                             S<T>::wants_log_p);
     const GroupScratch group_scratch = scratch.begin(parameters.constants, K);
     std::fill(scratch.n_groups, scratch.n_groups + K, 0);
     std::fill(statistics, statistics + K * size + Tally::size, 0.0);
@@ -200,7 +203,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
             scratch.members[k * groups_of_tile + count++] = static_cast<int>(g);
         };
         if (known) {
-            known.fill(rows, group, place, filled, K, scratch.weights, roots, scratch.log_p, part);
+            known.fill(rows, group, place, filled, K, scratch.weights, roots, scratch.r, part);
         } else {
             const T* points = S<T>::prepare(tile, parameters.shared, D, n, scratch.structure);
             vec<T> total(T(0));
@@ -227,16 +230,19 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                 // a whole group without weights: they are all 1
                 const bool plain = !rows.sample_weight && in_group == group;
                 normalise<P>(densities, cut, plain ? nullptr : scratch.weights + at, roots,
-                          static_cast<T*>(nullptr), total, [&](index k) { part(k, g); });
+                          scratch.r + at, static_cast<T*>(nullptr), total, [&](index k) { part(k, g); });
             }
             add_lane_sums(&total, 1, &tally.log_likelihood);
         }
         for (index a = 0; a < n_touched; ++a) {
             const index k = scratch.touched[a];
-            const Members<T, group> members{scratch.log_p + k * n, scratch.members + k * groups_of_tile,
-                                     scratch.n_groups[k]};
+            const Members<T, group> members{scratch.r + k * n,
+                                            scratch.members + k * groups_of_tile,
+                                            scratch.n_groups[k],
+                                            has_log_p ? scratch.log_p + k * n : nullptr,
+                                            parameters.constants[k]};
             scratch.n_groups[k] = 0;
-            S<T>::moments(tile, parameters.about(k), members, D, n, scratch.structure,
+            S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n, scratch.structure,
                           statistics + k * size);
         }
     }
@@ -250,7 +256,8 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
     const index D = rows.n_features, n = rows.n;
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     const Parameters<T, S> parameters(packed_parameters, D, K);
-    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group);
+    const Scratch<T> scratch(arena, S<T>::scratch_size(D, n), D, K, n, group,
+                             S<T>::wants_log_p);
     const GroupScratch group_scratch = scratch.begin(parameters.constants, K);
     const Bounds none{};
     std::fill(scratch.weights, scratch.weights + n, T(1));
@@ -275,7 +282,7 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
             }
             if (!log_likelihood && !responsibilities) continue;
             normalise<P>(densities, cut, static_cast<const T*>(scratch.weights), false,
-                      scratch.outcome, total, [](index) {});
+                         scratch.r + at, scratch.outcome, total, [](index) {});
             if (log_likelihood)
                 for (index i = 0; i < filled; ++i)
                     log_likelihood[row + i] = static_cast<double>(scratch.outcome[i]);
@@ -284,7 +291,7 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
             for (index i = 0; i < filled; ++i)
                 for (index a = 0; a < n_listed; ++a) {
                     const index k = scratch.components[a];
-                    responsibilities[(row + i) * K + k] = log_p[k * n + i];
+                    responsibilities[(row + i) * K + k] = scratch.r[k * n + at + i];
                 }
         }
     }

@@ -16,7 +16,8 @@
 //                                        early, all sums being above `stop` already
 //   group                                points that are decided on together
 //   wants_roots                          whether moments takes roots of the responsibilities
-//   moments(tile, about, members, ...)   adds S0, S1, S2 about a point to the statistics
+//   wants_log_p                          whether moments makes use of the log-densities
+//   moments(tile, about, own, members)   adds S0, S1, S2 about a point to the statistics
 //   contraction(...)                     how near |y| can have come since other parameters
 //   unpack(statistics, ...)              statistics to counts, first and second moments
 #pragma once
@@ -35,6 +36,10 @@ template <class T, index group> struct Members {
     const T* r;
     const int* groups;
     index n_groups;
+    // Of a structure that wants it: constant - |y|^2 / 2 of the points; null where it is not known,
+    // or where the moments are not about the mean.
+    const T* log_p;
+    T constant;
 
     index size() const { return n_groups * group; }
     // f(where in the tile, how many points were before) for each vector of points. By value, so
@@ -156,28 +161,37 @@ enum class Squares { none, pooled, by_feature };
 
 // Statistics S0, S1 (D), S2 (0, 1 or D) in a row.
 template <class T, Squares squares> struct AxisStatistics {
-    static constexpr index vectors = 4, group = wide_group<T>;
-    static constexpr bool wants_roots = false;
+    static constexpr index vectors = 2 * point_vectors, group = wide_group<T>;
+    static constexpr bool wants_roots = false, wants_log_p = squares == Squares::pooled;
 
     static index second_size(index D) {
         return squares == Squares::none ? 0 : squares == Squares::pooled ? 1 : D;
     }
     static index statistics_size(index D) { return 1 + D + second_size(D); }
 
-    static void moments(const T* tile, const T* mean, const Members<T, group> members, index D, index n,
-                        T*, double* statistics) {
+    static void moments(const T* tile, const T* mean, const T* own, const Members<T, group> members,
+                        index D, index n, T*, double* statistics) {
         vec<T> total(T(0));
         members.each_vector([&](index at, index) { total += load(members.r + at); });
         add_lane_sums(&total, 1, statistics);
-        double pooled = 0;
-        index j = 0;
-        for (; j + together <= D; j += together)
-            features<together>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
-        for (; j + 2 <= D; j += 2)
-            features<2>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
-        for (; j < D; ++j)
-            features<1>(tile + j * n, mean + j, members, n, statistics + 1 + j, D, pooled);
-        if constexpr (squares == Squares::pooled) statistics[1 + D] += pooled;
+        if constexpr (squares == Squares::pooled) {
+            if (members.log_p) {
+                // sum r |d|^2 is known from the E-step
+                vec<T> sum(T(0));
+                members.each_vector([&](index at, index) {
+                    const vec<T> r = load(members.r + at);
+                    const vec<T> half = vec<T>(members.constant) - load(members.log_p + at);
+                    // 0 times infinity would be NaN
+                    sum += xsimd::select(r > vec<T>(T(0)), r * half, vec<T>(T(0)));
+                });
+                double halves = 0;
+                add_lane_sums(&sum, 1, &halves);
+                statistics[1 + D] += 2 * halves * static_cast<double>(own[D + 1]);
+                each_feature<Squares::none>(tile, mean, members, D, n, statistics);
+                return;
+            }
+        }
+        each_feature<squares>(tile, mean, members, D, n, statistics);
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first,
@@ -191,8 +205,22 @@ template <class T, Squares squares> struct AxisStatistics {
     // Features whose moments are summed together, so that no sum waits for itself and the lanes of
     // many vectors are added up at once: as many as registers can hold.
     static constexpr index together = 2 * point_vectors;
-    // Moments of `count` features
-    template <index count>
+    template <Squares which>
+    static void each_feature(const T* tile, const T* mean, const Members<T, group> members,
+                             index D, index n, double* statistics) {
+        double pooled = 0, *first = statistics + 1;
+        index j = 0;
+        for (; j + together <= D; j += together)
+            features<which, together>(tile + j * n, mean + j, members, n, first + j, D, pooled);
+        for (; j + 2 <= D; j += 2)
+            features<which, 2>(tile + j * n, mean + j, members, n, first + j, D, pooled);
+        for (; j < D; ++j)
+            features<which, 1>(tile + j * n, mean + j, members, n, first + j, D, pooled);
+        if constexpr (which == Squares::pooled) first[D] += pooled;
+    }
+
+    // Moments of `count` features.
+    template <Squares which, index count>
     static void features(const T* x, const T* mean, const Members<T, group> members, index n,
                          double* first, index D, double& pooled) {
         using V = vec<T>;
@@ -203,7 +231,7 @@ template <class T, Squares squares> struct AxisStatistics {
             const V r = load(responsibilities + at);
             for (index f = 0; f < count; ++f) {
                 const V d = load(x + f * n + at) - V(mean[f]);
-                if constexpr (squares == Squares::none) {
+                if constexpr (which == Squares::none) {
                     s1[f] = xsimd::fma(r, d, s1[f]);
                 } else {
                     const V rd = r * d;
@@ -213,8 +241,8 @@ template <class T, Squares squares> struct AxisStatistics {
             }
         });
         add_lane_sums(s1, count, first);
-        if constexpr (squares == Squares::by_feature) add_lane_sums(s2, count, first + D);
-        if constexpr (squares == Squares::pooled) {
+        if constexpr (which == Squares::by_feature) add_lane_sums(s2, count, first + D);
+        if constexpr (which == Squares::pooled) {
             for (index f = 1; f < count; ++f) s2[0] += s2[f];
             add_lane_sums(s2, 1, &pooled);
         }

@@ -56,7 +56,7 @@ inline index second_size(int structure, index D) {
 template <class T> inline index scratch_size(int structure, index D, index K, index n) {
     return with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<T>;
-        return Scratch<T>::size(S::scratch_size(D, n), D, K, n, S::group);
+        return Scratch<T>::size(S::scratch_size(D, n), D, K, n, S::group, S::wants_log_p);
     });
 }
 
@@ -109,7 +109,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
                      index column_stride, const int* order, const double* shift,
                      const double* sample_weight, index n_rows, index D, index n,
                      const int* labels, const T* responsibilities, const T* parameters, index K,
-                     double cut, float* slack, float* level, const float* moved,
+                     double cut, bool about_means, float* slack, float* level, const float* moved,
                      std::uint64_t* sort_keys, int row_bits, index first, index last,
                      T* arena, double* statistics) noexcept {
     const Rows<T> rows{packed, X,  row_stride, column_stride, order, shift, sample_weight,
@@ -118,7 +118,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
     const Bounds bounds{slack, level, moved, moved + K, moved + 2 * K};
     with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
-            rows, parameters, known, static_cast<T>(cut), bounds, SortKeys{sort_keys, row_bits}, K,
+            rows, parameters, known, static_cast<T>(cut), about_means, bounds, SortKeys{sort_keys, row_bits}, K,
             first, last, arena, statistics);
     });
 }
