@@ -2,7 +2,9 @@
 
 Data: K means drawn from N(0, s^2 I), equal weights, and cluster shapes A = I + G / sqrt(D) with G
 standard normal, so that x = mean + A z has the covariance A A^T. A spread s = 3 gives "separated"
-clusters and s = 1 "overlapping" ones. Rows are in random order: no program is helped by it.
+clusters and s = 1 "overlapping" ones. With s = 0.1 and A = I + G / (20 sqrt(D)) they are "one
+heap", where every point may be of every component and no work can be left out. Rows are in random
+order: no program is helped by it.
 
 The start is near the truth, as after k-means: weights 1/K, means off by a tenth of a standard
 deviation, and covariances too large by a tenth.
@@ -74,6 +76,9 @@ STRUCTURES: dict[str, Structure] = {
 }
 
 
+_HEAP, _OVERLAPPING, _SEPARATED = 0.1, 1.0, 3.0
+
+
 @dataclass(frozen=True)
 class Problem:
     """Data, and the parameters from which EM starts.
@@ -116,7 +121,7 @@ def gaussian(
     n_points: int, n_features: int, n_components: int, structure: str, spread: float
 ) -> Workload:
     """Describe a workload of Gaussian clusters; see the module's docstring for the data."""
-    kind = {1.0: "overlapping", 3.0: "separated"}[spread]
+    kind = {_HEAP: "one heap", _OVERLAPPING: "overlapping", _SEPARATED: "separated"}[spread]
     size = f"N={n_points:.2g} D={n_features} K={n_components}".replace("e+0", "e")
     if float(f"{n_points:.2g}") != n_points:
         raise ValueError(f"The name {size!r} would not tell the true N = {n_points}.")
@@ -143,7 +148,8 @@ def gaussian_problem(
     rng = np.random.default_rng([seed, n_points, n_features, n_components])
     shape = (n_components, n_features)
     means = spread * rng.standard_normal(shape)
-    shapes = np.eye(n_features) + rng.standard_normal((*shape, n_features)) / np.sqrt(n_features)
+    variety = (0.05 if spread == _HEAP else 1.0) / np.sqrt(n_features)
+    shapes = np.eye(n_features) + variety * rng.standard_normal((*shape, n_features))
     labels = rng.integers(n_components, size=n_points)
     X = rng.standard_normal((n_points, n_features))
     for k in range(n_components):
@@ -233,8 +239,6 @@ def iris(n_components: int, structure: str) -> Workload:
     return Workload(f"iris N=150 D=4 K={n_components} {structure}", make)
 
 
-_OVERLAPPING, _SEPARATED = 1.0, 3.0
-
 ITERATION: tuple[Workload, ...] = (
     gaussian(1_000_000, 2, 10, "full", _SEPARATED),
     gaussian(500_000, 16, 16, "full", _OVERLAPPING),
@@ -251,7 +255,18 @@ ITERATION: tuple[Workload, ...] = (
     photo(32, "full"),
 )
 
-FIT: tuple[Workload, ...] = (*ITERATION[:3], photo(32, "full"))
+DENSE: tuple[Workload, ...] = (
+    gaussian(250_000, 16, 16, "full", _HEAP),
+    gaussian(100_000, 32, 16, "full", _HEAP),
+    gaussian(50_000, 64, 16, "full", _HEAP),
+    gaussian(12_000, 256, 8, "full", _HEAP),
+)
+
+COMPONENTS: tuple[Workload, ...] = tuple(
+    gaussian(200_000, 16, k, "full", _SEPARATED) for k in (16, 32, 64, 128, 256)
+)
+
+FIT: tuple[Workload, ...] = (*ITERATION[:4], photo(32, "full"))
 
 SMALL: tuple[Workload, ...] = (iris(3, "full"), gaussian(1_000, 4, 3, "full", _SEPARATED))
 

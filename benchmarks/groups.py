@@ -4,6 +4,8 @@
 group       what is timed
 ==========  ============================================================================
 iteration   one EM iteration from a given start, ``tol=0``: the loop and nothing else
+dense       the same where every pair of a point and a component counts: nothing to leave out
+components  the same from few components to many, well separated
 fit         ``fit(X)`` with the defaults: initialisation, all iterations, every check
 small       the same on data so small that the overheads are all there is
 many        a thousand small fits: in one call, and in a loop over some of them
@@ -242,6 +244,20 @@ GROUPS: dict[str, Group] = {
         "Milliseconds per EM iteration",
         data.ITERATION,
         5,
+        header_iteration,
+        measure_iteration,
+    ),
+    "dense": Group(
+        "Milliseconds per EM iteration, no work to be left out",
+        data.DENSE,
+        5,
+        header_iteration,
+        measure_iteration,
+    ),
+    "components": Group(
+        "Milliseconds per EM iteration, few components to many",
+        data.COMPONENTS,
+        3,
         header_iteration,
         measure_iteration,
     ),
