@@ -14,7 +14,7 @@
 namespace fastem {
 
 inline constexpr index panel_bytes = 24 << 10;  // half of a first-level cache, or more
-inline constexpr index small_dimension = 6;  // of SmallFull
+inline constexpr index small_dimension = 6, large_dimension = 256;  // of SmallFull, LargeFull
 
 // Calls f with D as a compile-time constant when it is small; false when it is not.
 template <class F> inline bool with_small_dimension(index D, F&& f) {
@@ -95,6 +95,13 @@ template <class T> struct Full : FullLayout<T> {
     // Adds the moments of members of one tile about a point to a component's statistics.
     static void moments(const T* tile, const T* mean, const T*, const Members<T, group> members,
                         index D, index n, T* scratch, double* statistics) {
+        moments(tile, mean, members, D, n, scratch, statistics);
+    }
+
+  protected:
+    template <index any_group>
+    static void moments(const T* tile, const T* mean, const Members<T, any_group> members, index D,
+                        index n, T* scratch, double* statistics) {
         const index B = blocks(D), size = members.size(), stride = size + apart;
         T* e = scratch;  // root (x - mu), feature by feature, members only
         V total(T(0));
@@ -188,6 +195,39 @@ template <class T> struct Full : FullLayout<T> {
         add_lane_sums(sum, size, sums);
         for (index f = 0, p = 0; f < block; ++f)
             for (index g = 0; g <= f; ++g, ++p) out[block * f + g] += sums[p];
+    }
+};
+
+// Many features: U fits in no cache near by, so that it serves several register tiles of points at
+// once.
+template <class T> struct LargeFull : Full<T> {
+    using V = vec<T>;
+    static constexpr index passes = 4, vectors = passes * point_vectors;
+    static constexpr index group = vectors * lanes<T>;
+
+    static bool distances(const T* points, const T* parameters, index D, index n,
+                          const V (&stop)[vectors], bool may_stop, V (&q)[vectors]) {
+        const T* start = parameters;
+        const T* U = start + block * blocks(D);
+        for (index v = 0; v < vectors; ++v) q[v] = V(T(0));
+        for (index b = 0; b < blocks(D); ++b) {
+            const T* next = U;
+            for (index i = 0; i < vectors; i += point_vectors) {
+                V y[block][point_vectors];
+                next = triangular_block(U, start, points + i * lanes<T>, D, n, b, y);
+                for (index r = 0; r < block; ++r)
+                    for (index v = 0; v < point_vectors; ++v)
+                        q[i + v] = xsimd::fma(y[r][v], y[r][v], q[i + v]);
+            }
+            U = next;
+            if (may_stop && all_above<T>(q, stop)) return b + 1 == blocks(D);
+        }
+        return true;
+    }
+
+    static void moments(const T* tile, const T* mean, const T*, const Members<T, group> members,
+                        index D, index n, T* scratch, double* statistics) {
+        Full<T>::moments(tile, mean, members, D, n, scratch, statistics);
     }
 };
 

@@ -21,11 +21,11 @@ from . import kernels as default_kernels
 from .rows import (
     _NO_DOUBLES,
     _NO_LABELS,
-    TILE_STEP,
     FloatArray,
     Workspace,
     aligned_empty,
     tile_size,
+    tile_step,
     useful_threads,
 )
 
@@ -34,7 +34,7 @@ IntArray = NDArray[np.intp]
 
 def tile_sizes(n_rows: IntArray, n_features: int, itemsize: int) -> IntArray:
     """Points in the tiles of each problem: the most that leave the least padding."""
-    step = TILE_STEP // itemsize
+    step = tile_step(n_features, itemsize)
     candidates = np.arange(step, tile_size(n_features, itemsize) + 1, step)[::-1]
     padded = -(-n_rows[:, None] // candidates) * candidates
     sizes: IntArray = candidates[padded.argmin(axis=1)]

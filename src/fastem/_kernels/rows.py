@@ -43,14 +43,16 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
     return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
 
 
-#: Bytes of a feature in a tile: a whole number of the widest groups of points.
-TILE_STEP = 512
+def tile_step(n_features: int, itemsize: int) -> int:
+    """Points that a tile has a multiple of: the widest group of points."""
+    return (512 if n_features <= 256 else 1024) // itemsize
 
 
 def tile_size(n_features: int, itemsize: int) -> int:
     """Points in a tile: whole groups of points, small enough for a tile to stay in cache."""
     row_bytes = n_features * itemsize
-    return 256 if row_bytes <= 64 else 128 if row_bytes <= 1024 else 512 // itemsize
+    few = 1024 // itemsize if row_bytes > 1024 else 128
+    return 256 if row_bytes <= 64 else few
 
 
 def n_slots(n_tiles: int, slot_doubles: int, data_bytes: int) -> int:
@@ -125,7 +127,7 @@ class Rows:
     @cached_property
     def tile_size(self) -> int:
         # one tile of few rows is not padded to the size of many
-        step = TILE_STEP // self.X.itemsize
+        step = tile_step(self.n_features, self.X.itemsize)
         most = tile_size(self.n_features, self.X.itemsize)
         return min(most, max(1, -(-self.n_rows // step)) * step)
 
@@ -234,9 +236,7 @@ class Workspace:
         every pair is computed, in the order of the rows as they are.
     """
 
-    def __init__(
-        self, rows: Rows, structure: int, n_components: int, *, skip: bool = True
-    ) -> None:
+    def __init__(self, rows: Rows, structure: int, n_components: int, *, skip: bool = True) -> None:
         kernels, D, K, n = rows.kernels, rows.n_features, n_components, rows.tile_size
         dtype = rows.X.dtype
         self.rows, self.structure, self.n_components = rows, structure, n_components

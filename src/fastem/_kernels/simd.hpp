@@ -5,6 +5,13 @@
 #include <cstddef>
 #include <xsimd/xsimd.hpp>
 
+// For what holds vectors by reference: a call would move them through memory.
+#if defined(_MSC_VER)
+#define FASTEM_INLINE __forceinline
+#else
+#define FASTEM_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace fastem {
 
 using index = std::ptrdiff_t;  // 64-bit everywhere: more than 2^31 elements are ordinary data

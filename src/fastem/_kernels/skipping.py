@@ -29,6 +29,9 @@ _LEAST_WORK = 2_000_000
 # Bounds take at most this share of the data's memory, or so many bytes; and 4 bytes a row.
 _BOUNDS_SHARE = 0.5
 _BOUNDS_BYTES = 1 << 20
+# With fewer rows than this many times the features, telling how far the parameters moved takes as
+# long as what it saves.
+_ROWS_A_FEATURE = 40
 # Passes at which the order of the rows is looked at, from the start of a run
 _PASSES = {1, 4, 16, 64, 256}
 # A new order costs about half of a pass over all pairs. As many passes as there were are expected
@@ -65,7 +68,11 @@ class Skipping:
         n_groups = rows.n_tiles * (rows.tile_size // group)
         n_points = rows.n_tiles * rows.tile_size
         n_bytes = 4 * n_groups * K
-        kept = self.enabled and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
+        kept = (
+            self.enabled
+            and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
+            and rows.n_rows >= _ROWS_A_FEATURE * rows.n_features
+        )
         self.slack = np.full((n_groups if kept else 0, K), _UNKNOWN, dtype=np.float32)
         self.level = np.zeros(n_points if kept else 0, dtype=np.float32)
         self.moved = np.zeros((3, K), dtype=np.float32)

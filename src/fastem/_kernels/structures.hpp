@@ -29,10 +29,11 @@ template <template <class> class S> struct Tag {
 
 // Calls f with a tag that holds the structure's template. The codes come from structure_name, so
 // that no other number can arrive here.
-// A structure may have another template for few features.
+// A structure may have other templates for few and for many features.
 #define FASTEM_CASE(name) case name##_code: return f(Tag<name>{});
 template <class F> inline auto with_structure(int code, index D, F&& f) {
     if (code == Full_code && D <= small_dimension) return f(Tag<SmallFull>{});
+    if (code == Full_code && D > large_dimension) return f(Tag<LargeFull>{});
     switch (code) {
         FASTEM_STRUCTURES(FASTEM_CASE)
         default: return f(Tag<Full>{});

@@ -38,44 +38,52 @@ void triangle_times(const double* precision_cholesky, const double* x, index D, 
     }
 }
 
-// Calls sink(first_row, y) for each block of 4 rows of y = start + U x, for the point_vectors
-// vectors of points that begin at `points`; n is the distance between features. Ends where the sink
-// returns false, and returns whether it went to the end.
+// y = start + U x for block b of 4 rows and the point_vectors vectors of points that begin at
+// `points`; n is the distance between features, U stands at the block. Returns where the next is.
+template <class T>
+FASTEM_INLINE const T* triangular_block(const T* U, const T* start, const T* points, index D,
+                                        index n, index b, vec<T> (&y)[block][point_vectors]) {
+    using V = vec<T>;
+    constexpr index P = point_vectors;
+    for (index r = 0; r < block; ++r)
+        for (index v = 0; v < P; ++v) y[r][v] = V(start[block * b + r]);
+    const T* x = points;
+    for (index j = 0; j < block * b; ++j, U += block, x += n) {
+        V xs[P];
+        for (index v = 0; v < P; ++v) xs[v] = load(x + v * lanes<T>);
+        for (index r = 0; r < block; ++r) {
+            const V u(U[r]);
+            for (index v = 0; v < P; ++v) y[r][v] = xsimd::fma(u, xs[v], y[r][v]);
+        }
+    }
+    // the diagonal block: row r has r + 1 columns
+    const index columns = std::min(block, D - block * b);
+    const auto column = [&](auto c) {
+        if (c() >= columns) return;
+        V xs[P];
+        for (index v = 0; v < P; ++v) xs[v] = load(x + v * lanes<T>);
+        for (index r = c(); r < block; ++r) {
+            const V u(U[r]);
+            for (index v = 0; v < P; ++v) y[r][v] = xsimd::fma(u, xs[v], y[r][v]);
+        }
+        U += block;
+        x += n;
+    };
+    column(std::integral_constant<index, 0>{});
+    column(std::integral_constant<index, 1>{});
+    column(std::integral_constant<index, 2>{});
+    column(std::integral_constant<index, 3>{});
+    return U;
+}
+
+// Calls sink(first_row, y) for each block of 4 rows of y = start + U x. Ends where the sink returns
+// false, and returns whether it went to the end.
 template <class T, class Sink>
 inline bool triangular_rows(const T* U, const T* start, const T* points, index D, index n,
                             Sink&& sink) {
-    using V = vec<T>;
-    constexpr index P = point_vectors;
     for (index b = 0; b < blocks(D); ++b) {
-        V y[block][P];
-        for (index r = 0; r < block; ++r)
-            for (index v = 0; v < P; ++v) y[r][v] = V(start[block * b + r]);
-        const T* x = points;
-        for (index j = 0; j < block * b; ++j, U += block, x += n) {
-            V xs[P];
-            for (index v = 0; v < P; ++v) xs[v] = load(x + v * lanes<T>);
-            for (index r = 0; r < block; ++r) {
-                const V u(U[r]);
-                for (index v = 0; v < P; ++v) y[r][v] = xsimd::fma(u, xs[v], y[r][v]);
-            }
-        }
-        // the diagonal block: row r has r + 1 columns
-        const index columns = std::min(block, D - block * b);
-        const auto column = [&](auto c) {
-            if (c() >= columns) return;
-            V xs[P];
-            for (index v = 0; v < P; ++v) xs[v] = load(x + v * lanes<T>);
-            for (index r = c(); r < block; ++r) {
-                const V u(U[r]);
-                for (index v = 0; v < P; ++v) y[r][v] = xsimd::fma(u, xs[v], y[r][v]);
-            }
-            U += block;
-            x += n;
-        };
-        column(std::integral_constant<index, 0>{});
-        column(std::integral_constant<index, 1>{});
-        column(std::integral_constant<index, 2>{});
-        column(std::integral_constant<index, 3>{});
+        vec<T> y[block][point_vectors];
+        U = triangular_block(U, start, points, D, n, b, y);
         if (!sink(block * b, y)) return b + 1 == blocks(D);
     }
     return true;
