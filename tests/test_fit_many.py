@@ -336,7 +336,7 @@ def test_tiles_waste_little():
     np.testing.assert_array_equal(padded, -(-sizes // 64) * 64)
     assert tiles[3] == 256  # one tile
     assert (tile_sizes(sizes, 3, 4) % 128 == 0).all()
-    assert tile_sizes(np.array([10_000]), 1000, 8).max() <= 64
+    assert tile_sizes(np.array([10_000]), 1000, 8).max() <= 128
 
 
 def test_a_model_holds_its_own_arrays_only():

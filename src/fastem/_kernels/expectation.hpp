@@ -147,28 +147,31 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         if (list[a] != winner) evaluate(list[a], false);
     }
 
-    float* now = scratch.now;
-    constexpr float done = std::numeric_limits<float>::infinity();
     alignas(64) T levels[S<T>::group];
-    for (index v = 0; v < G; ++v) store(levels + v * lanes<T>, largest[v]);
-    if (bounds.slack) {
-        float lowest = done, drop = -done;
-        for (index i = 0; i < S<T>::group; ++i) {
-            lowest = std::min(lowest, level[i]);
-            drop = std::max(drop, level[i] - static_cast<float>(levels[i]));
+    if (n_first < K) {
+        float* now = scratch.now;
+        constexpr float done = std::numeric_limits<float>::infinity();
+        if (bounds.slack) {
+            for (index v = 0; v < G; ++v) store(levels + v * lanes<T>, largest[v]);
+            float lowest = done, drop = -done;
+            for (index i = 0; i < S<T>::group; ++i) {
+                lowest = std::min(lowest, level[i]);
+                drop = std::max(drop, level[i] - static_cast<float>(levels[i]));
+            }
+            remaining_slack(slack, scratch.constants, bounds, lowest, drop, static_cast<float>(cut),
+                            K, now);
+        } else {
+            std::fill(now, now + K, unknown);
         }
-        remaining_slack(slack, scratch.constants, bounds, lowest, drop, static_cast<float>(cut), K,
-                        now);
-    } else {
-        std::fill(now, now + K, unknown);
-    }
-    now[winner] = done;
-    for (index a = 0; a < n_first; ++a) now[list[a]] = done;
-    for (index k = 0; k < K; ++k) slack[k] = now[k] == done ? slack[k] : now[k];
-    const index n_left = list_where(now, K, list, [](auto s) { return !(s >= decltype(s)(0)); });
-    for (index a = 0; a < n_left; ++a) {
-        expect(list + a + 1, list + n_left);
-        evaluate(list[a], true);
+        now[winner] = done;
+        for (index a = 0; a < n_first; ++a) now[list[a]] = done;
+        for (index k = 0; k < K; ++k) slack[k] = now[k] == done ? slack[k] : now[k];
+        const index n_left =
+            list_where(now, K, list, [](auto s) { return !(s >= decltype(s)(0)); });
+        for (index a = 0; a < n_left; ++a) {
+            expect(list + a + 1, list + n_left);
+            evaluate(list[a], true);
+        }
     }
 
     if (bounds.slack) {
