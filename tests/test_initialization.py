@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, load_wine
 from fastem import GaussianMixture, initialization
 from fastem.exceptions import ConvergenceWarning
 from fastem.initialization import INITIALIZATIONS, Start
-from fastem.kmeans import Points, lloyd, nearest, plus_plus
+from fastem.kmeans import Points, draws, lloyd, nearest, plus_plus
 
 
 def blobs(n_rows, n_features, n_clusters, seed=0, spread=2.0):
@@ -73,7 +73,8 @@ def test_plus_plus_draws_the_rows_of_scikit_learn(weighted):
     for seed in range(5):
         expected = kmeans_plusplus(X, 12, random_state=seed, sample_weight=weight)[1]
         state, other = np.random.RandomState(seed), np.random.RandomState(seed)
-        np.testing.assert_array_equal(plus_plus(Points(X, weight), 12, state), expected)
+        rows = plus_plus(Points(X, weight), 12, draws(12, state))
+        np.testing.assert_array_equal(rows, expected)
         kmeans_plusplus(X, 12, random_state=other, sample_weight=weight)
         assert state.random_sample() == other.random_sample()  # as many numbers were drawn
         labels = start(X, 12, seed, "k-means++", sample_weight=weight)

@@ -1,8 +1,11 @@
 """k-means: greedy k-means++ and Lloyd's steps, for the start of EM.
 
 Random numbers are drawn, and ties and empty clusters dealt with, as scikit-learn's `KMeans` does,
-so that the same `random_state` reaches the same clusters; but nothing is validated again, nearest
-centres are found by the compiled kernels, and the result is the same for any number of threads.
+so that the same `random_state` reaches the same clusters; but nothing is validated again, all
+steps are done by the compiled kernels, and the result is the same for any number of threads.
+
+Few rows are one call, `cluster_many`, of one problem or of thousands. Many rows are walked step by
+step, with the threads sharing out each. Both do the same arithmetic in the same order.
 
 References
 ----------
@@ -13,17 +16,24 @@ centre and keeps the best ("greedy").
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
-from ._kernels import STRUCTURES
-from ._kernels.rows import Rows, Workspace
+from ._kernels import kernels
+from ._kernels.rows import SERIAL_WORK, aligned_empty, useful_threads
 
-__all__ = ["Points", "lloyd", "nearest", "normal_fit", "plus_plus"]
+__all__ = [
+    "Points",
+    "cluster",
+    "cluster_many",
+    "draws",
+    "lloyd",
+    "nearest",
+    "normal_fit",
+    "plus_plus",
+]
 
 FloatArray = NDArray[Any]
 
@@ -36,10 +46,35 @@ TOLERANCE = 1e-4
 # is not infinitely good.
 _RIDGE = 1e-6
 
-# Multiply-adds in a product of matrices. OpenBLAS does so many on one thread; cutting larger
-# products up by the sizes alone makes the bits independent of its threads too.
-_PRODUCT = 1 << 17
-_FEWEST_ROWS = 64
+# Partial sums over the clusters, in a problem that is worth several threads: as many as threads are
+# of use to so few rows as k-means is given.
+_MOST_SLOTS = 16
+_GROUP = 32
+# Multiply-adds of one call of the kernels, which nobody can interrupt: about a second.
+_ONE_CALL = 10_000_000_000
+
+_NO_WEIGHTS: FloatArray = np.empty(0)
+
+
+def _n_slots(n_rows: int, n_features: int, n_clusters: int) -> int:
+    """How many partial sums: by the sizes only, never by the threads."""
+    if n_rows * n_features * n_clusters <= SERIAL_WORK:
+        return 1
+    return min(_MOST_SLOTS, -(-n_rows // _GROUP))
+
+
+def _readable(X: FloatArray) -> FloatArray:
+    """Rows that the kernels can step through; a copy where they could not."""
+    if X.flags.aligned and not any(s % X.itemsize for s in X.strides):
+        return X
+    return np.ascontiguousarray(X)
+
+
+def _weights(sample_weight: FloatArray | None) -> FloatArray:
+    """As the kernels take them: empty for none."""
+    if sample_weight is None:
+        return _NO_WEIGHTS
+    return np.ascontiguousarray(sample_weight, dtype=np.float64)
 
 
 class Points:
@@ -51,107 +86,78 @@ class Points:
     sample_weight : array of shape (n_rows,), optional
         None means 1 for each row; otherwise above 0.
     n_threads : int
-        Threads to find nearest centres.
+        Threads for each step.
 
     Attributes
     ----------
     shift : array of shape (n_features,)
         The mean of the rows, without weights: all else is about it.
-    table : array of shape (n_blocks * block_rows, n_features + 2)
-        (x, 1, |x|^2) of each row, then rows of zeros. One product with (-2 c, |c|^2, 1) gives the
-        squared distance from c, and one sum over a cluster all that k-means needs to know of it.
+    rows : array of shape (n_rows, n_features)
+        The rows less the shift.
+    packed : array
+        Both, and the rows once more as the kernels read them.
     """
 
     def __init__(
         self, X: FloatArray, sample_weight: FloatArray | None = None, n_threads: int = 1
     ) -> None:
-        self.n_rows, self.n_features = n_rows, D = X.shape
-        self.sample_weight, self.n_threads = sample_weight, n_threads
-        self.block_rows = min(n_rows, max(_FEWEST_ROWS, _PRODUCT // (8 * (D + 2))))
-        n_blocks = -(-n_rows // self.block_rows)
-        self.shift: FloatArray = X.mean(axis=0, dtype=np.float64)
-        self.table = np.empty((n_blocks * self.block_rows, D + 2))
-        self.table[n_rows:] = 0.0
-        filled = self.table[:n_rows]
-        np.subtract(X, self.shift, out=filled[:, :D])
-        filled[:, D] = 1.0
-        np.einsum("ij,ij->i", filled[:, :D], filled[:, :D], out=filled[:, D + 1])
+        self.n_rows, self.n_features = n, D = X.shape
+        self.weights, self.n_threads = _weights(sample_weight), n_threads
+        self.packed = aligned_empty((kernels.lloyd_points_size(n, D),), np.float64)
+        kernels.lloyd_points(_readable(X), self.packed, useful_threads(n_threads, n, 1, D))
+        begin = -(-D // 8) * 8
+        self.shift = self.packed[:D]
+        self.rows = self.packed[begin : begin + n * D].reshape(n, D)
 
-    @property
-    def rows(self) -> FloatArray:
-        """The rows less the shift."""
-        return self.table[: self.n_rows, : self.n_features]
+    def threads(self, n_clusters: int) -> int:
+        """Worth starting for a step."""
+        return useful_threads(self.n_threads, self.n_rows, n_clusters, self.n_features)
 
-    @property
-    def tolerance(self) -> float:
-        """The squared way of all centres in a step below which they have arrived."""
-        return TOLERANCE * float(self.table[: self.n_rows, -1].mean()) / self.n_features
-
-    @cached_property
-    def blocks(self) -> FloatArray:
-        """The table as matrices (n_blocks, n_features + 2, block_rows)."""
-        return self.table.reshape(-1, self.block_rows, self.n_features + 2).transpose(0, 2, 1)
-
-    @cached_property
-    def block_weights(self) -> FloatArray | None:
-        """The weights as the blocks stand, (n_blocks, 1, block_rows)."""
-        if self.sample_weight is None:
-            return None
-        weights = np.zeros(len(self.table))
-        weights[: self.n_rows] = self.sample_weight
-        return weights.reshape(-1, 1, self.block_rows)
-
-    def squared_distances(self, rows: Any) -> FloatArray:
-        """From some of the rows to all, (n_blocks, number of rows, block_rows)."""
-        D = self.n_features
-        coefficients = self.table[rows]
-        coefficients[:, D], coefficients[:, D + 1] = coefficients[:, D + 1], 1.0
-        coefficients[:, :D] *= -2.0
-        distances: FloatArray = np.matmul(coefficients, self.blocks)
-        return np.maximum(distances, 0.0, out=distances)
+    def work(self, n_clusters: int) -> tuple[int, FloatArray]:
+        """The number of partial sums, and scratch for them and all else of a step."""
+        n, D = self.n_rows, self.n_features
+        n_slots = _n_slots(n, D, n_clusters)
+        size = kernels.lloyd_work_size(n, D, n_clusters, n_slots)
+        return n_slots, aligned_empty((size,), np.float64)
 
 
-def plus_plus(points: Points, n_clusters: int, random_state: np.random.RandomState) -> FloatArray:
+def draws(n_clusters: int, random_state: np.random.RandomState) -> FloatArray:
+    """The random numbers of `plus_plus`: 1, and for each centre but the first those of its
+    candidates, in the order in which scikit-learn draws them."""
+    return random_state.random_sample(1 + (n_clusters - 1) * kernels.n_candidates(n_clusters))
+
+
+def plus_plus(points: Points, n_clusters: int, uniforms: FloatArray) -> FloatArray:
     """Rows to begin at: drawn with odds of the squared distance from those drawn before.
 
     For each but the first, 2 + log(n_clusters) candidates are drawn, and the one is kept that
     leaves the smallest sum of squared distances.
 
+    Parameters
+    ----------
+    points : Points
+    n_clusters : int
+    uniforms : array
+        From `draws`.
+
     Returns
     -------
     rows : array of int of shape (n_clusters,)
     """
-    n_candidates = 2 + int(np.log(n_clusters))
-    weights = points.block_weights
     rows = np.empty(n_clusters, dtype=np.intp)
-    rows[0] = _any_row(points, random_state)
-    closest = points.squared_distances(rows[:1])
-    weighted = closest if weights is None else closest * weights
-    potential = weighted.sum()
-    for c in range(1, n_clusters):
-        draws = random_state.random_sample(n_candidates) * potential
-        candidates = np.searchsorted(weighted.ravel().cumsum(), draws)
-        np.minimum(candidates, points.n_rows - 1, out=candidates)
-        distances = points.squared_distances(candidates)
-        np.minimum(distances, closest, out=distances)
-        weighted = distances if weights is None else distances * weights
-        potentials = weighted.sum(axis=(0, 2))
-        best = int(potentials.argmin())
-        rows[c], potential = candidates[best], potentials[best]
-        closest = distances[:, best : best + 1]
-        weighted = weighted[:, best]
+    n_slots, work = points.work(n_clusters)
+    kernels.lloyd_plus_plus(
+        points.packed,
+        points.weights,
+        points.n_rows,
+        points.n_features,
+        uniforms,
+        n_slots,
+        work,
+        rows,
+        points.threads(n_clusters),
+    )
     return rows
-
-
-def _any_row(points: Points, random_state: np.random.RandomState) -> int:
-    """`random_state.choice` with the weights as odds, less its checks."""
-    if points.sample_weight is None:
-        odds = np.full(points.n_rows, 1.0 / points.n_rows)
-    else:
-        odds = points.sample_weight / points.sample_weight.sum()
-    cumulated = odds.cumsum()
-    cumulated /= cumulated[-1]
-    return int(cumulated.searchsorted(random_state.random_sample(), side="right"))
 
 
 def lloyd(
@@ -173,33 +179,48 @@ def lloyd(
     labels : array of intc of shape (n_rows,)
         The nearest of these centres.
     inertia : float
-        Weighted sum of squared distances before the last step of the labels: no less than after.
+        Weighted sum of squared distances from them.
     """
-    K, n, D = len(centres), points.n_rows, points.n_features
-    workspace = _workspace(points.rows, np.zeros(D), K, points.n_threads)
-    tolerance, table = points.tolerance, points.table[:n]
-    weights = np.ones(n) if points.sample_weight is None else points.sample_weight
-    # Column i holds the weight of row i at the label of row i: times the table, it gives the sums
-    # over the clusters, row by row in order. It is made once; a step rewrites the labels in it.
-    members = csc_array((weights, np.zeros(n, np.intc), np.arange(n + 1, dtype=np.intc)), (K, n))
-    labels = members.indices
-    for _ in range(max_steps):
-        labels[:] = _assign(workspace, centres)
-        sums = members @ table
-        if not sums[:, D].all():
-            _relocate_empty(points, weights, centres, labels, sums)
-        way = -centres
-        centres = sums[:, :D] / sums[:, D : D + 1]
-        way += centres
-        # equal labels give equal sums: then the way is 0
-        if np.vdot(way, way) <= tolerance:
-            break
-    labels[:] = _assign(workspace, centres)
-    return centres, labels, float(sums[:, D + 1].sum() - np.vdot(centres, sums[:, :D]))
+    (K, D), n = centres.shape, points.n_rows
+    centres = np.array(centres, dtype=np.float64, order="C")
+    labels, sums, tally = np.full(n, -1, np.intc), np.empty((K, D + 1)), np.empty(3)
+    n_slots, work = points.work(K)
+    threads = points.threads(K)
+
+    def steps(most: int) -> int:
+        return kernels.lloyd_steps(
+            points.packed,
+            points.weights,
+            n,
+            TOLERANCE,
+            most,
+            n_slots,
+            work,
+            centres,
+            labels,
+            sums,
+            tally,
+            threads,
+        )
+
+    at_once = max(1, _ONE_CALL // (n * K * D))
+    left, state = max_steps, kernels.LLOYD_GOES_ON
+    while left > 0 and state == kernels.LLOYD_GOES_ON:
+        state = steps(min(left, at_once))
+        left -= int(tally[1])
+        if state == kernels.LLOYD_EMPTY:
+            _relocate_empty(points, centres, labels, sums)
+            new = sums[:, :D] / sums[:, D:]
+            there = np.square(new - centres).sum() <= tally[2]
+            centres[:] = new
+            state = kernels.LLOYD_ARRIVED if there else kernels.LLOYD_GOES_ON
+    if state != kernels.LLOYD_SETTLED:
+        steps(0)
+    return centres, labels, float(tally[0])
 
 
 def _relocate_empty(
-    points: Points, weights: FloatArray, centres: FloatArray, labels: FloatArray, sums: FloatArray
+    points: Points, centres: FloatArray, labels: FloatArray, sums: FloatArray
 ) -> None:
     """Give clusters without rows one of the rows that are farthest from their centres."""
     D = points.n_features
@@ -208,12 +229,133 @@ def _relocate_empty(
     if distances.max() > 0:
         farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
         for cluster, row in zip(empty, farthest, strict=True):
-            taken = points.table[row] * weights[row]
+            weight = points.weights[row] if len(points.weights) else 1.0
+            taken = weight * np.append(points.rows[row], 1.0)
             sums[labels[row]] -= taken
             sums[cluster] = taken
     # no other row to go to: beside the largest cluster, where a tie leaves them without rows
     left = sums[:, D] <= 0
     sums[left] = sums[sums[:, D].argmax()]
+
+
+def cluster(
+    X: FloatArray,
+    n_clusters: int,
+    uniforms: FloatArray,
+    sample_weight: FloatArray | None = None,
+    n_threads: int = 1,
+) -> tuple[FloatArray, int]:
+    """k-means of all rows: k-means++, then Lloyd's steps.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features)
+    n_clusters : int
+    uniforms : array
+        From `draws`.
+    sample_weight : array of shape (n_rows,), optional
+        None means 1 for each row; otherwise above 0.
+    n_threads : int
+
+    Returns
+    -------
+    labels : array of intc of shape (n_rows,)
+    n_distinct : int
+        Clusters that have rows.
+    """
+    n, D = X.shape
+    if n * D * n_clusters <= SERIAL_WORK:
+        labels, n_distinct = cluster_many(
+            X, np.array([n]), n_clusters, uniforms[None], sample_weight
+        )
+        return labels, int(n_distinct[0])
+    return _step_by_step(X, n_clusters, uniforms, sample_weight, n_threads)
+
+
+def _step_by_step(
+    X: FloatArray,
+    n_clusters: int,
+    uniforms: FloatArray,
+    sample_weight: FloatArray | None,
+    n_threads: int,
+) -> tuple[FloatArray, int]:
+    points = Points(X, sample_weight, n_threads)
+    labels = lloyd(points, points.rows[plus_plus(points, n_clusters, uniforms)])[1]
+    return labels, int(np.count_nonzero(np.bincount(labels, minlength=n_clusters)))
+
+
+def cluster_many(
+    X: FloatArray,
+    sizes: NDArray[np.intp],
+    n_clusters: int,
+    uniforms: FloatArray,
+    sample_weight: FloatArray | None = None,
+    n_threads: int = 1,
+    n_init: int = 1,
+) -> tuple[FloatArray, NDArray[np.intc]]:
+    """k-means of many problems, each by one thread; to the last bit as `cluster` of each.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features)
+        The rows of every problem in turn.
+    sizes : array of shape (n_problems,), intp
+        How many rows each of them has.
+    n_clusters : int
+    uniforms : array of shape (n_problems * n_init, number of draws) or (1, number of draws)
+        From `draws`, for each start in turn; or of one, for all.
+    sample_weight : array of shape (n_rows,), optional
+        None means 1 for each row; otherwise above 0.
+    n_threads : int
+    n_init : int
+        Starts of each problem.
+
+    Returns
+    -------
+    labels : array of intc
+        Of every start in turn.
+    n_distinct : array of intc of shape (n_problems * n_init,)
+        Clusters that have rows.
+    """
+    X, weights, D = _readable(X), _weights(sample_weight), X.shape[1]
+    layout = np.empty((len(sizes) * n_init, 4), dtype=np.intp)
+    layout[:, 0] = np.repeat(np.cumsum(sizes) - sizes, n_init)
+    layout[:, 1] = np.repeat(sizes, n_init)
+    ends = layout[:, 1].cumsum()
+    layout[:, 2] = ends - layout[:, 1]
+    most = int(sizes.max())
+    if _n_slots(most, D, n_clusters) == 1:
+        layout[:, 3] = 1
+    else:
+        layout[:, 3] = [_n_slots(n, D, n_clusters) for n in layout[:, 1].tolist()]
+    threads = min(useful_threads(n_threads, int(ends[-1]), n_clusters, D), len(layout))
+    size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
+    labels = np.empty(ends[-1], dtype=np.intc)
+    n_distinct = np.empty(len(layout), dtype=np.intc)
+    kernels.lloyd_many(
+        X,
+        layout,
+        weights,
+        uniforms,
+        n_clusters,
+        TOLERANCE,
+        MAX_STEPS,
+        aligned_empty((threads, size), np.float64),
+        labels,
+        n_distinct,
+        threads,
+    )
+    for i in np.flatnonzero(n_distinct < 0):  # a cluster became empty, which is for Python to mend
+        begin, n, first, _ = layout[i].tolist()
+        rows = slice(begin, begin + n)
+        labels[first : first + n], n_distinct[i] = _step_by_step(
+            X[rows],
+            n_clusters,
+            uniforms[i if len(uniforms) > 1 else 0],
+            weights[rows] if len(weights) else None,
+            n_threads,
+        )
+    return labels, n_distinct
 
 
 def normal_fit(points: Points, labels: FloatArray, n_clusters: int) -> float:
@@ -266,25 +408,17 @@ def nearest(
     -------
     labels : array of intc of shape (n_rows,)
     """
-    labels = _assign(_workspace(X, shift, len(centres), n_threads), centres)
-    return labels.astype(np.intc)
-
-
-def _workspace(X: FloatArray, shift: FloatArray, n_clusters: int, n_threads: int) -> Workspace:
-    rows = Rows(X, None, n_threads, shift, pack=False)
-    return Workspace(rows, STRUCTURES["Spherical"], n_clusters)
-
-
-def _assign(workspace: Workspace, centres: FloatArray) -> FloatArray:
-    """The nearest centres: the most likely of spherical components of equal weights.
-
-    The constants are 0, not the logarithms of those weights: nothing but the distances may be in
-    what is compared, for they may be tiny.
-    """
-    K = len(centres)
-    parameters = {
-        "constants": np.zeros(K),
-        "means": np.ascontiguousarray(centres),
-        "precisions_cholesky": np.ones(K),
-    }
-    return workspace.score(parameters, labels=True)[2]
+    X = _readable(X)
+    (n, D), K = X.shape, len(centres)
+    threads = useful_threads(n_threads, n, K, D)
+    labels = np.empty(n, dtype=np.intc)
+    kernels.lloyd_nearest(
+        X,
+        np.ascontiguousarray(shift, dtype=np.float64),
+        np.array(centres, dtype=np.float64, order="C"),
+        aligned_empty((kernels.lloyd_work_size(0, D, K, 1),), np.float64),
+        aligned_empty((threads, _GROUP * D), np.float64),
+        labels,
+        threads,
+    )
+    return labels
