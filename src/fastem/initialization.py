@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from .exceptions import ConvergenceWarning
 from .families.multivariate_normal import Known
-from .kmeans import Points, cluster, draws, lloyd, nearest, normal_fit, plus_plus
+from .kmeans import (
+    Points,
+    cluster,
+    cluster_many,
+    draws,
+    lloyd,
+    nearest,
+    normal_fits,
+    plus_plus,
+)
 
 __all__ = [
     "BATCHED",
@@ -125,20 +134,26 @@ def _best_of_short_starts(
     size = min(points.n_rows, max(_SHORT_ROWS, _SHORT_ROWS_PER_COMPONENT * n_clusters))
     n_starts = _SHORT_STARTS_WORK // (n_clusters * points.n_features)
     n_starts = min(max(n_starts, _FEWEST_SHORT_STARTS), _MOST_SHORT_STARTS)
-    origin = np.zeros(points.n_features)
-    best, greatest = np.empty(0), -np.inf
+    chosen, uniforms = [], []
     for _ in range(n_starts):
-        chosen = _spread(points.n_rows, size, random_state)
-        some = Points(points.rows[chosen], None, points.n_threads)
-        rows = plus_plus(some, n_clusters, draws(n_clusters, random_state))
-        centres = lloyd(some, some.rows[rows], _SHORT_STEPS)[0] + some.shift
-        labels = nearest(judges.rows, centres - judges.shift, origin, points.n_threads)
-        fit = normal_fit(judges, labels, n_clusters)
+        chosen.append(_spread(points.n_rows, size, random_state))
+        uniforms.append(draws(n_clusters, random_state))
+    centres = cluster_many(
+        points.rows[np.concatenate(chosen)],
+        np.full(n_starts, size),
+        n_clusters,
+        np.array(uniforms),
+        n_threads=points.n_threads,
+        max_steps=_SHORT_STEPS,
+        with_centres=True,
+    ).centres
+    best, greatest = 0, -np.inf
+    for i, fit in enumerate(normal_fits(judges, centres).tolist()):
         # Starts often end at the same clusters under other names: then the first of them is kept,
         # whatever the rounding.
         if fit > greatest + _SAME_FIT:
-            best, greatest = centres, fit
-    return lloyd(points, best, _LAST_STEPS)[0]
+            best, greatest = i, fit
+    return lloyd(points, centres[best], _LAST_STEPS)[0]
 
 
 def _spread(

@@ -16,7 +16,7 @@ centre and keeps the best ("greedy").
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,14 @@ from ._kernels import kernels
 from ._kernels.rows import SERIAL_WORK, aligned_empty, useful_threads
 
 __all__ = [
+    "Clusters",
     "Points",
     "cluster",
     "cluster_many",
     "draws",
     "lloyd",
     "nearest",
-    "normal_fit",
+    "normal_fits",
     "plus_plus",
 ]
 
@@ -42,16 +43,17 @@ FloatArray = NDArray[Any]
 MAX_STEPS = 300
 TOLERANCE = 1e-4
 
-# Added to variances of standardised features where clusters are compared: a cluster of equal rows
-# is not infinitely good.
-_RIDGE = 1e-6
-
 # Partial sums over the clusters, in a problem that is worth several threads: as many as threads are
 # of use to so few rows as k-means is given.
 _MOST_SLOTS = 16
 _GROUP = 32
 # Multiply-adds of one call of the kernels, which nobody can interrupt: about a second.
 _ONE_CALL = 10_000_000_000
+# And of one problem that is done in one call, if it takes all its steps.
+_ONE_PROBLEM = 100_000_000_000
+# The work of a step, in multiply-adds, from which threads are of use: they are woken in the time
+# of a million or two.
+_PARALLEL_WORK = 2_000_000
 
 _NO_WEIGHTS: FloatArray = np.empty(0)
 
@@ -61,6 +63,11 @@ def _n_slots(n_rows: int, n_features: int, n_clusters: int) -> int:
     if n_rows * n_features * n_clusters <= SERIAL_WORK:
         return 1
     return min(_MOST_SLOTS, -(-n_rows // _GROUP))
+
+
+def _threads(n_threads: int, work: int) -> int:
+    """Worth starting for so many multiply-adds."""
+    return useful_threads(n_threads, work, 1, 1) if work >= _PARALLEL_WORK else 1
 
 
 def _readable(X: FloatArray) -> FloatArray:
@@ -104,14 +111,15 @@ class Points:
         self.n_rows, self.n_features = n, D = X.shape
         self.weights, self.n_threads = _weights(sample_weight), n_threads
         self.packed = aligned_empty((kernels.lloyd_points_size(n, D),), np.float64)
-        kernels.lloyd_points(_readable(X), self.packed, useful_threads(n_threads, n, 1, D))
+        # to copy a number takes longer than to multiply it
+        kernels.lloyd_points(_readable(X), self.packed, _threads(n_threads, 8 * n * D))
         begin = -(-D // 8) * 8
         self.shift = self.packed[:D]
         self.rows = self.packed[begin : begin + n * D].reshape(n, D)
 
-    def threads(self, n_clusters: int) -> int:
-        """Worth starting for a step."""
-        return useful_threads(self.n_threads, self.n_rows, n_clusters, self.n_features)
+    def threads(self, n_centres: int) -> int:
+        """Worth starting for the distances from so many centres."""
+        return _threads(self.n_threads, self.n_rows * n_centres * self.n_features)
 
     def work(self, n_clusters: int) -> tuple[int, FloatArray]:
         """The number of partial sums, and scratch for them and all else of a step."""
@@ -155,7 +163,7 @@ def plus_plus(points: Points, n_clusters: int, uniforms: FloatArray) -> FloatArr
         n_slots,
         work,
         rows,
-        points.threads(n_clusters),
+        points.threads(kernels.n_candidates(n_clusters)),
     )
     return rows
 
@@ -264,12 +272,12 @@ def cluster(
         Clusters that have rows.
     """
     n, D = X.shape
-    if n * D * n_clusters <= SERIAL_WORK:
-        labels, n_distinct = cluster_many(
-            X, np.array([n]), n_clusters, uniforms[None], sample_weight
-        )
-        return labels, int(n_distinct[0])
-    return _step_by_step(X, n_clusters, uniforms, sample_weight, n_threads)
+    if n * D * n_clusters > SERIAL_WORK:
+        _, labels, n_distinct = _step_by_step(X, n_clusters, uniforms, sample_weight, n_threads)
+    else:
+        found = cluster_many(X, np.array([n]), n_clusters, uniforms[None], sample_weight)
+        labels, n_distinct = found.labels, int(found.n_distinct[0])
+    return labels, n_distinct
 
 
 def _step_by_step(
@@ -278,10 +286,22 @@ def _step_by_step(
     uniforms: FloatArray,
     sample_weight: FloatArray | None,
     n_threads: int,
-) -> tuple[FloatArray, int]:
+    max_steps: int = MAX_STEPS,
+) -> tuple[FloatArray, FloatArray, int]:
+    """Centres, labels, and how many clusters have rows."""
     points = Points(X, sample_weight, n_threads)
-    labels = lloyd(points, points.rows[plus_plus(points, n_clusters, uniforms)])[1]
-    return labels, int(np.count_nonzero(np.bincount(labels, minlength=n_clusters)))
+    rows = plus_plus(points, n_clusters, uniforms)
+    centres, labels, _ = lloyd(points, points.rows[rows], max_steps)
+    counts = np.bincount(labels, minlength=n_clusters)
+    return centres + points.shift, labels, int(np.count_nonzero(counts))
+
+
+class Clusters(NamedTuple):
+    """What k-means found in each of many problems."""
+
+    labels: FloatArray  # intc, of every start in turn
+    n_distinct: NDArray[np.intc]  # clusters that have rows, of each start
+    centres: FloatArray  # (n_starts, n_clusters, n_features); (0, ...) if they are not asked for
 
 
 def cluster_many(
@@ -292,7 +312,9 @@ def cluster_many(
     sample_weight: FloatArray | None = None,
     n_threads: int = 1,
     n_init: int = 1,
-) -> tuple[FloatArray, NDArray[np.intc]]:
+    max_steps: int = MAX_STEPS,
+    with_centres: bool = False,
+) -> Clusters:
     """k-means of many problems, each by one thread; to the last bit as `cluster` of each.
 
     Parameters
@@ -309,13 +331,14 @@ def cluster_many(
     n_threads : int
     n_init : int
         Starts of each problem.
+    max_steps : int
+        Of Lloyd's.
+    with_centres : bool
+        Whether the centres are asked for.
 
     Returns
     -------
-    labels : array of intc
-        Of every start in turn.
-    n_distinct : array of intc of shape (n_problems * n_init,)
-        Clusters that have rows.
+    Clusters
     """
     X, weights, D = _readable(X), _weights(sample_weight), X.shape[1]
     layout = np.empty((len(sizes) * n_init, 4), dtype=np.intp)
@@ -323,42 +346,51 @@ def cluster_many(
     layout[:, 1] = np.repeat(sizes, n_init)
     ends = layout[:, 1].cumsum()
     layout[:, 2] = ends - layout[:, 1]
-    most = int(sizes.max())
+    most, n_rows = int(sizes.max()), int(ends[-1])
     if _n_slots(most, D, n_clusters) == 1:
         layout[:, 3] = 1
     else:
         layout[:, 3] = [_n_slots(n, D, n_clusters) for n in layout[:, 1].tolist()]
-    threads = min(useful_threads(n_threads, int(ends[-1]), n_clusters, D), len(layout))
-    size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
-    labels = np.empty(ends[-1], dtype=np.intc)
-    n_distinct = np.empty(len(layout), dtype=np.intc)
-    kernels.lloyd_many(
-        X,
-        layout,
-        weights,
-        uniforms,
-        n_clusters,
-        TOLERANCE,
-        MAX_STEPS,
-        aligned_empty((threads, size), np.float64),
-        labels,
-        n_distinct,
-        threads,
+    threads = min(_threads(n_threads, n_rows * n_clusters * D), len(layout))
+    found = Clusters(
+        np.empty(n_rows, dtype=np.intc),
+        np.full(len(layout), -1, dtype=np.intc),
+        np.empty((len(layout) if with_centres else 0, n_clusters, D)),
     )
-    for i in np.flatnonzero(n_distinct < 0):  # a cluster became empty, which is for Python to mend
+    if most * n_clusters * D * max_steps <= _ONE_PROBLEM:
+        size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
+        kernels.lloyd_many(
+            X,
+            layout,
+            weights,
+            uniforms,
+            n_clusters,
+            TOLERANCE,
+            max_steps,
+            aligned_empty((threads, size), np.float64),
+            found.labels,
+            found.centres,
+            found.n_distinct,
+            threads,
+        )
+    # a cluster became empty, which is for Python to mend
+    for i in np.flatnonzero(found.n_distinct < 0):
         begin, n, first, _ = layout[i].tolist()
         rows = slice(begin, begin + n)
-        labels[first : first + n], n_distinct[i] = _step_by_step(
+        centres, found.labels[first : first + n], found.n_distinct[i] = _step_by_step(
             X[rows],
             n_clusters,
             uniforms[i if len(uniforms) > 1 else 0],
             weights[rows] if len(weights) else None,
             n_threads,
+            max_steps,
         )
-    return labels, n_distinct
+        if with_centres:
+            found.centres[i] = centres
+    return found
 
 
-def normal_fit(points: Points, labels: FloatArray, n_clusters: int) -> float:
+def normal_fits(points: Points, centres: FloatArray) -> FloatArray:
     """How well clusters suit a normal mixture: their log-likelihood with the labels known.
 
     Per row and but for constants, sum_k p_k (log p_k - log |S_k| / 2) with the share p_k and the
@@ -367,27 +399,23 @@ def normal_fit(points: Points, labels: FloatArray, n_clusters: int) -> float:
     clusters to be round, and a change of units adds the same to all. It is the mean of two: S_k in
     full, drawn to its diagonal with the weight of n_features + 1 rows so that few rows in a plane
     gain nothing; and the diagonal alone, for either structure may be fitted.
+
+    Parameters
+    ----------
+    points : Points
+        Without weights.
+    centres : array of shape (n_sets, n_clusters, n_features)
+        Several sets of centres; the clusters of each are the points that are nearest to them.
+
+    Returns
+    -------
+    fits : array of shape (n_sets,)
     """
-    D, n = points.n_features, points.n_rows
-    # sorting 16-bit numbers is a counting sort
-    order = np.argsort(labels.astype(np.uint16 if n_clusters < 1 << 16 else np.intc), kind="stable")
-    rows, ends = points.rows[order], np.bincount(labels, minlength=n_clusters).cumsum()
-    scale = np.sqrt(np.square(rows).mean(axis=0))
-    rows /= np.where(scale > 0, scale, 1.0)
-    total, begin = 0.0, 0
-    for end in ends:
-        cluster, m = rows[begin:end], end - begin
-        begin = end
-        if not m:
-            continue
-        cluster -= cluster.mean(axis=0)
-        S = cluster.T @ cluster / m
-        diagonal = S.diagonal() + _RIDGE
-        S *= m / (m + D + 1)
-        np.fill_diagonal(S, diagonal)
-        halves = 0.25 * (np.linalg.slogdet(S)[1] + np.log(diagonal).sum())
-        total += m * (np.log(m / n) - halves)
-    return float(total / n)
+    (n, K, D), fits = centres.shape, np.empty(len(centres))
+    threads = min(_threads(points.n_threads, n * points.n_rows * D * max(K, D)), n)
+    arena = aligned_empty((threads, kernels.judge_size(points.n_rows, D, K)), np.float64)
+    kernels.lloyd_judge(points.packed, points.n_rows, centres, arena, fits, threads)
+    return fits
 
 
 def nearest(
@@ -410,7 +438,7 @@ def nearest(
     """
     X = _readable(X)
     (n, D), K = X.shape, len(centres)
-    threads = useful_threads(n_threads, n, K, D)
+    threads = _threads(n_threads, n * D * (K + 8))
     labels = np.empty(n, dtype=np.intc)
     kernels.lloyd_nearest(
         X,

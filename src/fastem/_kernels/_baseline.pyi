@@ -154,6 +154,7 @@ def lloyd_many(
     max_steps: int,
     arena: _Array,
     labels: _Array,
+    centres: _Array,
     n_distinct: _Array,
     n_threads: int,
 ) -> None: ...
@@ -164,5 +165,14 @@ def lloyd_nearest(
     packed: _Array,
     scratch: _Array,
     labels: _Array,
+    n_threads: int,
+) -> None: ...
+def judge_size(n_rows: int, n_features: int, n_clusters: int) -> int: ...
+def lloyd_judge(
+    points: _Array,
+    n_rows: int,
+    centres: _Array,
+    arena: _Array,
+    fits: _Array,
     n_threads: int,
 ) -> None: ...

@@ -471,10 +471,15 @@ cdef extern from "lloyd.hpp" namespace "fastem::lloyd" nogil:
     Py_ssize_t best_candidate(const LloydPoints&, const LloydWork&, Py_ssize_t, double*)
     int cluster[T](
         const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        Py_ssize_t, const double*, double, Py_ssize_t, double*, int*)
+        Py_ssize_t, const double*, double, Py_ssize_t, double*, int*, double*)
     void nearest_rows[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
         const double*, Py_ssize_t, Py_ssize_t, double*, int*)
+
+
+cdef extern from "judge.hpp" namespace "fastem::lloyd" nogil:
+    Py_ssize_t judge_size_ "fastem::lloyd::Judge::size"(Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    double judge_centres(const LloydPoints&, const double*, Py_ssize_t, double*)
 
 
 #: what `lloyd_steps` returns
@@ -610,6 +615,7 @@ def lloyd_many(
     Py_ssize_t max_steps,               # IN
     double[:, ::1] arena,               # SCRATCH (n_threads, lloyd_cluster_size), aligned
     int[::1] labels,                    # OUT of every problem in turn
+    double[:, :, ::1] centres,          # OUT (n, K, D) or empty
     int[::1] n_distinct,                # OUT (n,): clusters that have rows; -1: one became empty,
                                         #     and the problem is to be done step by step
     int n_threads,                      # IN
@@ -619,13 +625,15 @@ def lloyd_many(
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t of_its_own = uniforms.shape[0] > 1
+    cdef bint has_centres = centres.shape[0] > 0
     cdef bint has_weight = weights.shape[0] > 0
     for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
         begin = layout[i, 0]
         n_distinct[i] = cluster(
             &X[begin, 0], row_stride, column_stride, &weights[begin] if has_weight else NULL,
             layout[i, 1], D, n_clusters, layout[i, 3], &uniforms[i * of_its_own, 0], tolerance,
-            max_steps, &arena[threadid(), 0], &labels[layout[i, 2]])
+            max_steps, &arena[threadid(), 0], &labels[layout[i, 2]],
+            &centres[i, 0, 0] if has_centres else NULL)
 
 
 def lloyd_nearest(
@@ -648,3 +656,22 @@ def lloyd_nearest(
         nearest_rows(
             &X[0, 0], row_stride, column_stride, n_rows, D, &shift[0], space.packed, space.halves,
             K, g, &scratch[threadid(), 0], &labels[0])
+
+
+def judge_size(Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_clusters):
+    return judge_size_(n_rows, n_features, n_clusters)
+
+
+def lloyd_judge(
+    double[::1] points,                 # IN  from lloyd_points
+    Py_ssize_t n_rows,                  # IN
+    const double[:, :, ::1] centres,    # IN  (n, K, D), as the rows were given
+    double[:, ::1] arena,               # SCRATCH (n_threads, judge_size), aligned
+    double[::1] fits,                   # OUT (n,)
+    int n_threads,                      # IN
+):
+    """How well each of several sets of centres suits a normal mixture."""
+    cdef Py_ssize_t n = centres.shape[0], K = centres.shape[1], D = centres.shape[2], i
+    cdef LloydPoints view = LloydPoints(&points[0], NULL, n_rows, D)
+    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+        fits[i] = judge_centres(view, &centres[i, 0, 0], K, &arena[threadid(), 0])

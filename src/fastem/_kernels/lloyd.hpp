@@ -408,12 +408,12 @@ inline index arena_size(index n, index D, index K, index n_slots) {
     return Points::size(n, D) + Work::size(n, D, K, n_slots) + whole_lines(K * D);
 }
 
-// Labels of one problem. Returns the number of clusters that have rows; -1 where one of them became
+// Labels of one problem, and where asked for its centres as X has them. Returns the number of clusters that have rows; -1 where one of them became
 // empty, and the labels are not what they should be.
 template <class T>
 int cluster(const T* X, index row_stride, index column_stride, const double* sample_weight, index n,
             index D, index K, index n_slots, const double* uniforms, double tolerance,
-            index max_steps, double* arena, int* labels) noexcept {
+            index max_steps, double* arena, int* labels, double* centres_out) noexcept {
     const Points points(arena, sample_weight, n, D);
     arena += Points::size(n, D);
     const Work work(arena, n, D, K, n_slots);
@@ -441,6 +441,10 @@ int cluster(const T* X, index row_stride, index column_stride, const double* sam
         pack_for_step(work, centres);
         for (index s = 0; s < n_slots; ++s) assign_slot(points, work, s, false, labels);
     }
+    if (centres_out)
+        for (index k = 0; k < K; ++k)
+            for (index j = 0; j < D; ++j)
+                centres_out[k * D + j] = centres[k * D + j] + points.shift[j];
     double* counts = work.slot(0);
     std::fill(counts, counts + K, 0.0);
     int n_distinct = 0;

@@ -251,12 +251,12 @@ def _kmeans_of_each(estimator: Any, rows: ManyRows) -> FloatArray:
             uniforms += [draws(K, random_state) for _ in range(n_init)]
     if alike and n_init > 1:
         uniforms *= len(rows.sizes)
-    labels, n_distinct = cluster_many(
+    found = cluster_many(
         rows.X, rows.sizes, K, np.array(uniforms), rows.sample_weight, rows.n_threads, n_init
     )
-    for found in n_distinct[n_distinct < K].tolist():
-        warn_of_few(found, K)
-    return labels
+    for n_distinct in found.n_distinct[found.n_distinct < K].tolist():
+        warn_of_few(n_distinct, K)
+    return found.labels
 
 
 def side_by_side(estimator: Any, fitted: Fitted) -> bool:
