@@ -217,9 +217,11 @@ def lloyd(
         state = steps(min(left, at_once))
         left -= int(tally[1])
         if state == kernels.LLOYD_EMPTY:
-            _relocate_empty(points, centres, labels, sums)
-            new = sums[:, :D] / sums[:, D:]
-            there = np.square(new - centres).sum() <= tally[2]
+            # squares may overflow: then some labels are as good as others
+            with np.errstate(over="ignore", invalid="ignore"):
+                _relocate_empty(points, centres, labels, sums)
+                new = sums[:, :D] / sums[:, D:]
+                there = np.square(new - centres).sum() <= tally[2]
             centres[:] = new
             state = kernels.LLOYD_ARRIVED if there else kernels.LLOYD_GOES_ON
     if state != kernels.LLOYD_SETTLED:
@@ -304,6 +306,19 @@ class Clusters(NamedTuple):
     centres: FloatArray  # (n_starts, n_clusters, n_features); (0, ...) if they are not asked for
 
 
+def _layout(
+    sizes: NDArray[np.intp], n_init: int, n_features: int, n_clusters: int
+) -> NDArray[np.intp]:
+    """The first row, the rows, the first label, and the partial sums of each start."""
+    slots = [_n_slots(n, n_features, n_clusters) for n in sizes.tolist()]
+    if len(sizes) * n_init == 1:  # a single small fit, of which every microsecond is seen
+        return np.array([[0, sizes[0], 0, slots[0]]], dtype=np.intp)
+    problems = np.column_stack([np.cumsum(sizes) - sizes, sizes, sizes, slots])
+    layout: NDArray[np.intp] = np.repeat(problems, n_init, axis=0)
+    layout[:, 2] = np.cumsum(layout[:, 1]) - layout[:, 1]
+    return layout
+
+
 def cluster_many(
     X: FloatArray,
     sizes: NDArray[np.intp],
@@ -341,16 +356,8 @@ def cluster_many(
     Clusters
     """
     X, weights, D = _readable(X), _weights(sample_weight), X.shape[1]
-    layout = np.empty((len(sizes) * n_init, 4), dtype=np.intp)
-    layout[:, 0] = np.repeat(np.cumsum(sizes) - sizes, n_init)
-    layout[:, 1] = np.repeat(sizes, n_init)
-    ends = layout[:, 1].cumsum()
-    layout[:, 2] = ends - layout[:, 1]
-    most, n_rows = int(sizes.max()), int(ends[-1])
-    if _n_slots(most, D, n_clusters) == 1:
-        layout[:, 3] = 1
-    else:
-        layout[:, 3] = [_n_slots(n, D, n_clusters) for n in layout[:, 1].tolist()]
+    layout = _layout(sizes, n_init, D, n_clusters)
+    most, n_rows = int(sizes.max()), int(layout[-1, 1] + layout[-1, 2])
     threads = min(_threads(n_threads, n_rows * n_clusters * D), len(layout))
     found = Clusters(
         np.empty(n_rows, dtype=np.intc),
