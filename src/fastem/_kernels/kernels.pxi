@@ -11,6 +11,8 @@
 # Many small mixtures go through the same phases at once: accumulate_many does all of them for one
 # mixture on one thread, and the threads share out the mixtures.
 #
+# k-means, where EM begins, has points and phases of its own (lloyd.hpp), at the end of this file.
+#
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
 
 from libc.stdint cimport uint64_t
