@@ -10,7 +10,16 @@ from sklearn.datasets import load_digits, load_wine
 from fastem import GaussianMixture, initialization
 from fastem.exceptions import ConvergenceWarning
 from fastem.initialization import INITIALIZATIONS, Start
-from fastem.kmeans import Points, lloyd, nearest, plus_plus
+from fastem.kmeans import (
+    Points,
+    cluster,
+    cluster_many,
+    draws,
+    lloyd,
+    nearest,
+    normal_fits,
+    plus_plus,
+)
 
 
 def blobs(n_rows, n_features, n_clusters, seed=0, spread=2.0):
@@ -73,7 +82,8 @@ def test_plus_plus_draws_the_rows_of_scikit_learn(weighted):
     for seed in range(5):
         expected = kmeans_plusplus(X, 12, random_state=seed, sample_weight=weight)[1]
         state, other = np.random.RandomState(seed), np.random.RandomState(seed)
-        np.testing.assert_array_equal(plus_plus(Points(X, weight), 12, state), expected)
+        rows = plus_plus(Points(X, weight), 12, draws(12, state))
+        np.testing.assert_array_equal(rows, expected)
         kmeans_plusplus(X, 12, random_state=other, sample_weight=weight)
         assert state.random_sample() == other.random_sample()  # as many numbers were drawn
         labels = start(X, 12, seed, "k-means++", sample_weight=weight)
@@ -142,13 +152,15 @@ def test_a_large_offset_does_not_matter(n_rows, dtype):
     assert np.mean(same) > 0.999  # a row midway between two centres may go to either
 
 
-@pytest.mark.parametrize(("n_rows", "n_clusters"), [(3000, 20), (25_000, 8)])
-def test_any_number_of_threads_and_any_layout(n_rows, n_clusters):
-    X = blobs(n_rows, 8, n_clusters)
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_clusters"), [(3000, 8, 20), (19_000, 23, 40), (25_000, 8, 8)]
+)
+def test_any_number_of_threads_and_any_layout(n_rows, n_features, n_clusters):
+    X = blobs(n_rows, n_features, n_clusters)
     expected = start(X, n_clusters)
     np.testing.assert_array_equal(start(X, n_clusters, n_threads=3), expected)
     np.testing.assert_array_equal(start(np.asfortranarray(X), n_clusters), expected)
-    spaced = np.zeros((n_rows, 16))
+    spaced = np.zeros((n_rows, 2 * n_features))
     spaced[:, ::2] = X
     np.testing.assert_array_equal(start(spaced[:, ::2], n_clusters), expected)
 
@@ -159,6 +171,83 @@ def test_nearest():
     shift = X.mean(axis=0)
     found = nearest(X, centres - shift, shift)
     np.testing.assert_array_equal(found, distances.argmin(axis=1))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e160, 1e300])
+def test_squares_that_vanish_or_overflow_end_in_some_labels(scale):
+    X = scale * blobs(200, 3, 3)
+    labels, n_distinct = cluster(X, 3, draws(3, np.random.RandomState(0)))
+    assert set(labels) <= {0, 1, 2}
+    assert 1 <= n_distinct <= 3
+    assert np.isfinite(normal_fits(Points(blobs(200, 3, 3)), np.zeros((1, 3, 3)))).all()
+
+
+# --- many problems in one call ------------------------------------------------------------------
+
+
+def problems(n_features, dtype):
+    sizes = np.array([30, 31, 500, 64, 6000, 200])
+    X = np.concatenate([blobs(n, n_features, 6, seed) for seed, n in enumerate(sizes)])
+    return (X + 5.0).astype(dtype), sizes
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("alike", [False, True])
+def test_many_are_what_each_is_alone(dtype, weighted, n_threads, alike):
+    X, sizes = problems(8, dtype)  # the largest has several partial sums
+    state = np.random.RandomState(0)
+    uniforms = np.array([draws(6, state) for _ in range(1 if alike else 2 * len(sizes))])
+    weight = np.random.default_rng(0).uniform(0.1, 2.0, size=len(X)) if weighted else None
+    found = cluster_many(X, sizes, 6, uniforms, weight, n_threads, n_init=2, with_centres=True)
+    begin, labels = 0, []
+    for b, n in enumerate(sizes):
+        rows = slice(begin, begin + n)
+        begin += n
+        for i in range(2):
+            mine = uniforms[0 if alike else 2 * b + i]
+            one, n_distinct = cluster(X[rows], 6, mine, weight[rows] if weighted else None)
+            labels.append(one)
+            assert n_distinct == found.n_distinct[2 * b + i] == 6
+            w = weight[rows][one == 3] if weighted else None
+            mean = np.average(X[rows][one == 3].astype(float), axis=0, weights=w)
+            # the centres are the means but for what the tolerance leaves
+            np.testing.assert_allclose(found.centres[2 * b + i, 3], mean, atol=0.1)
+    np.testing.assert_array_equal(found.labels, np.concatenate(labels))
+
+
+def test_one_of_many_may_have_too_few_distinct_rows():
+    X = np.concatenate([blobs(50, 2, 4), np.repeat([[0.0, 1.0], [1.0, 1.0]], 20, axis=0)])
+    uniforms = draws(4, np.random.RandomState(0))
+    found = cluster_many(X, np.array([50, 40]), 4, uniforms[None])
+    assert found.n_distinct.tolist() == [4, 2]
+    np.testing.assert_array_equal(found.labels[:50], cluster(X[:50], 4, uniforms)[0])
+    np.testing.assert_array_equal(found.labels[50:], cluster(X[50:], 4, uniforms)[0])
+
+
+@pytest.mark.parametrize(("n_rows", "n_features", "K"), [(500, 1, 2), (300, 5, 40), (900, 19, 7)])
+def test_normal_fits(n_rows, n_features, K):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_features)) * rng.gamma(1.0, size=n_features) + 3.0
+    X[:, 0] = X[:, 0].round()
+    points = Points(X)
+    centres = np.stack([X[:K], X[K : 2 * K]])
+    for given, got in zip(centres, normal_fits(points, centres), strict=True):
+        labels = nearest(X, given, np.zeros(n_features))
+        Z = X / X.std(axis=0)
+        expected = 0.0
+        for k in range(K):
+            z = Z[labels == k]
+            if not len(z):
+                continue
+            S = np.cov(z.T, bias=True).reshape(n_features, n_features)
+            variances = S.diagonal() + 1e-6
+            S = S * len(z) / (len(z) + n_features + 1)
+            np.fill_diagonal(S, variances)
+            halves = np.linalg.slogdet(S)[1] / 4 + np.log(variances).sum() / 4
+            expected += len(z) / n_rows * (np.log(len(z) / n_rows) - halves)
+        assert got == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 # --- on a sample ----------------------------------------------------------------------------------

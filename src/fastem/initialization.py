@@ -18,9 +18,26 @@ from numpy.typing import NDArray
 
 from .exceptions import ConvergenceWarning
 from .families.multivariate_normal import Known
-from .kmeans import Points, lloyd, nearest, normal_fit, plus_plus
+from .kmeans import (
+    Points,
+    cluster,
+    cluster_many,
+    draws,
+    lloyd,
+    nearest,
+    normal_fits,
+    plus_plus,
+)
 
-__all__ = ["INITIALIZATIONS", "METHODS", "Start", "given"]
+__all__ = [
+    "BATCHED",
+    "INITIALIZATIONS",
+    "METHODS",
+    "Start",
+    "given",
+    "on_all_rows",
+    "warn_of_few",
+]
 
 FloatArray = NDArray[Any]
 Blocks = Iterable[Known]
@@ -66,25 +83,39 @@ def _labels_only_at(rows: NDArray[Any], n_rows: int) -> Blocks:
 def kmeans(start: Start) -> Blocks:
     """k-means; on a sample of the rows when there are many, and then all rows to the centres."""
     X, K, random_state = start.X, start.n_components, start.random_state
-    size = max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * K)
-    if len(X) <= size:
-        points = Points(X, start.sample_weight, start.n_threads)
-        rows = plus_plus(points, K, random_state)
-        labels = lloyd(points, points.rows[rows])[1]
+    if on_all_rows(len(X), K):
+        labels, n_distinct = cluster(
+            X, K, draws(K, random_state), start.sample_weight, start.n_threads
+        )
     else:
+        size = _sample_size(K)
         chosen = _spread(len(X), size, random_state, start.sample_weight)
         points = Points(X[chosen], None, start.n_threads)
         centres = _best_of_short_starts(points, K, random_state)
         labels = nearest(X, centres, points.shift, start.n_threads)
-    n_distinct = np.count_nonzero(np.bincount(labels, minlength=K))
+        n_distinct = int(np.count_nonzero(np.bincount(labels, minlength=K)))
     if n_distinct < K:
-        warnings.warn(
-            f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({K}). "
-            "Possibly due to duplicate points in X.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+        warn_of_few(n_distinct, K)
     return [(slice(None), labels, None)]
+
+
+def _sample_size(n_components: int) -> int:
+    return max(_SAMPLE_ROWS, _SAMPLE_ROWS_PER_COMPONENT * n_components)
+
+
+def on_all_rows(n_rows: int, n_components: int) -> bool:
+    """Whether `kmeans` takes all rows, as scikit-learn's does."""
+    return n_rows <= _sample_size(n_components)
+
+
+def warn_of_few(n_distinct: int, n_clusters: int) -> None:
+    """Tell that k-means found fewer clusters than it was asked for, in scikit-learn's words."""
+    warnings.warn(
+        f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters "
+        f"({n_clusters}). Possibly due to duplicate points in X.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def _best_of_short_starts(
@@ -103,20 +134,26 @@ def _best_of_short_starts(
     size = min(points.n_rows, max(_SHORT_ROWS, _SHORT_ROWS_PER_COMPONENT * n_clusters))
     n_starts = _SHORT_STARTS_WORK // (n_clusters * points.n_features)
     n_starts = min(max(n_starts, _FEWEST_SHORT_STARTS), _MOST_SHORT_STARTS)
-    origin = np.zeros(points.n_features)
-    best, greatest = np.empty(0), -np.inf
+    chosen, uniforms = [], []
     for _ in range(n_starts):
-        chosen = _spread(points.n_rows, size, random_state)
-        some = Points(points.rows[chosen], None, points.n_threads)
-        rows = plus_plus(some, n_clusters, random_state)
-        centres = lloyd(some, some.rows[rows], _SHORT_STEPS)[0] + some.shift
-        labels = nearest(judges.rows, centres - judges.shift, origin, points.n_threads)
-        fit = normal_fit(judges, labels, n_clusters)
+        chosen.append(_spread(points.n_rows, size, random_state))
+        uniforms.append(draws(n_clusters, random_state))
+    centres = cluster_many(
+        points.rows[np.concatenate(chosen)],
+        np.full(n_starts, size),
+        n_clusters,
+        np.array(uniforms),
+        n_threads=points.n_threads,
+        max_steps=_SHORT_STEPS,
+        with_centres=True,
+    ).centres
+    best, greatest = 0, -np.inf
+    for i, fit in enumerate(normal_fits(judges, centres).tolist()):
         # Starts often end at the same clusters under other names: then the first of them is kept,
         # whatever the rounding.
         if fit > greatest + _SAME_FIT:
-            best, greatest = centres, fit
-    return lloyd(points, best, _LAST_STEPS)[0]
+            best, greatest = i, fit
+    return lloyd(points, centres[best], _LAST_STEPS)[0]
 
 
 def _spread(
@@ -143,7 +180,7 @@ def _spread(
 def kmeans_plus_plus(start: Start) -> Blocks:
     """Rows drawn far from each other, one a component."""
     points = Points(start.X, start.sample_weight, start.n_threads)
-    rows = plus_plus(points, start.n_components, start.random_state)
+    rows = plus_plus(points, start.n_components, draws(start.n_components, start.random_state))
     return _labels_only_at(rows, len(start.X))
 
 
@@ -184,6 +221,8 @@ INITIALIZATIONS: dict[str, Callable[[Start], Blocks]] = {
     "random": random,
     "random_from_data": random_from_data,
 }
+#: the one that `kmeans.cluster_many` does for many problems at once
+BATCHED = next(name for name, method in INITIALIZATIONS.items() if method is kmeans)
 #: the names, for parameter validation and the command line
 METHODS = tuple(INITIALIZATIONS)
 

@@ -108,3 +108,71 @@ def score(
 def inverse_cholesky(matrices: _Array, out: _Array, n_threads: int) -> int: ...
 def fma_rate_float64(seconds: float) -> float: ...
 def fma_rate_float32(seconds: float) -> float: ...
+
+LLOYD_GOES_ON: int
+LLOYD_SETTLED: int
+LLOYD_ARRIVED: int
+LLOYD_EMPTY: int
+
+def n_candidates(n_clusters: int) -> int: ...
+def lloyd_points_size(n_rows: int, n_features: int) -> int: ...
+def lloyd_work_size(n_rows: int, n_features: int, n_clusters: int, n_slots: int) -> int: ...
+def lloyd_cluster_size(n_rows: int, n_features: int, n_clusters: int, n_slots: int) -> int: ...
+def lloyd_points(X: _Array, points: _Array, n_threads: int) -> None: ...
+def lloyd_plus_plus(
+    points: _Array,
+    weights: _Array,
+    n_rows: int,
+    n_features: int,
+    uniforms: _Array,
+    n_slots: int,
+    work: _Array,
+    rows: _Array,
+    n_threads: int,
+) -> None: ...
+def lloyd_steps(
+    points: _Array,
+    weights: _Array,
+    n_rows: int,
+    tolerance: float,
+    n_steps: int,
+    n_slots: int,
+    work: _Array,
+    centres: _Array,
+    labels: _Array,
+    sums: _Array,
+    tally: _Array,
+    n_threads: int,
+) -> int: ...
+def lloyd_many(
+    X: _Array,
+    layout: _Array,
+    weights: _Array,
+    uniforms: _Array,
+    n_clusters: int,
+    tolerance: float,
+    max_steps: int,
+    arena: _Array,
+    labels: _Array,
+    centres: _Array,
+    n_distinct: _Array,
+    n_threads: int,
+) -> None: ...
+def lloyd_nearest(
+    X: _Array,
+    shift: _Array,
+    centres: _Array,
+    packed: _Array,
+    scratch: _Array,
+    labels: _Array,
+    n_threads: int,
+) -> None: ...
+def judge_size(n_rows: int, n_features: int, n_clusters: int) -> int: ...
+def lloyd_judge(
+    points: _Array,
+    n_rows: int,
+    centres: _Array,
+    arena: _Array,
+    fits: _Array,
+    n_threads: int,
+) -> None: ...

@@ -11,6 +11,8 @@
 # Many small mixtures go through the same phases at once: accumulate_many does all of them for one
 # mixture on one thread, and the threads share out the mixtures.
 #
+# k-means, where EM begins, has points and phases of its own (lloyd.hpp), at the end of this file.
+#
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
 
 from libc.stdint cimport uint64_t
@@ -432,3 +434,251 @@ def fma_rate_float32(double seconds):
     with nogil:
         rate = fma_rate(seconds, <float>1e-3)
     return rate
+
+
+# --- k-means ---
+
+cdef extern from "lloyd.hpp" namespace "fastem::lloyd" nogil:
+    cppclass LloydPoints "fastem::lloyd::Points":
+        LloydPoints()
+        LloydPoints(double*, const double*, Py_ssize_t, Py_ssize_t)
+        double* shift
+        Py_ssize_t n_groups()
+    cppclass LloydWork "fastem::lloyd::Work":
+        LloydWork()
+        LloydWork(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+        double* slot(Py_ssize_t)
+        double* packed
+        double* halves
+    Py_ssize_t lloyd_group "fastem::lloyd::group"
+    int lloyd_goes_on "fastem::lloyd::goes_on"
+    int lloyd_settled "fastem::lloyd::settled"
+    int lloyd_arrived "fastem::lloyd::arrived"
+    int lloyd_empty "fastem::lloyd::empty"
+    Py_ssize_t n_candidates_ "fastem::lloyd::n_candidates"(Py_ssize_t)
+    Py_ssize_t points_size_ "fastem::lloyd::Points::size"(Py_ssize_t, Py_ssize_t)
+    Py_ssize_t work_size_ "fastem::lloyd::Work::size"(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t cluster_size_ "fastem::lloyd::arena_size"(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    void mean_of_rows[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*)
+    void load_points[T](
+        const T*, Py_ssize_t, Py_ssize_t, const LloydPoints&, Py_ssize_t, Py_ssize_t)
+    double mean_variance(const LloydPoints&)
+    void pack_for_step(const LloydWork&, const double*)
+    void assign_slot(const LloydPoints&, const LloydWork&, Py_ssize_t, bint, int*)
+    void merge(const LloydWork&)
+    int move_centres(const LloydWork&, double, double*)
+    Py_ssize_t next_candidates(
+        const LloydPoints&, const LloydWork&, const double*, Py_ssize_t, Py_ssize_t, double,
+        Py_ssize_t*)
+    void try_candidates(
+        const LloydPoints&, const LloydWork&, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t best_candidate(const LloydPoints&, const LloydWork&, Py_ssize_t, double*)
+    int cluster[T](
+        const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Py_ssize_t, const double*, double, Py_ssize_t, double*, int*, double*)
+    void nearest_rows[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
+        const double*, Py_ssize_t, Py_ssize_t, double*, int*)
+
+
+cdef extern from "judge.hpp" namespace "fastem::lloyd" nogil:
+    Py_ssize_t judge_size_ "fastem::lloyd::Judge::size"(Py_ssize_t, Py_ssize_t, Py_ssize_t)
+    double judge_centres(const LloydPoints&, const double*, Py_ssize_t, double*)
+
+
+#: what `lloyd_steps` returns
+LLOYD_GOES_ON, LLOYD_SETTLED, LLOYD_ARRIVED, LLOYD_EMPTY = (
+    lloyd_goes_on, lloyd_settled, lloyd_arrived, lloyd_empty)
+
+
+def n_candidates(Py_ssize_t n_clusters):
+    """Rows that k-means++ tries for each centre but the first."""
+    return n_candidates_(n_clusters)
+
+
+def lloyd_points_size(Py_ssize_t n_rows, Py_ssize_t n_features):
+    return points_size_(n_rows, n_features)
+
+
+def lloyd_work_size(
+    Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_clusters, Py_ssize_t n_slots
+):
+    return work_size_(n_rows, n_features, n_clusters, n_slots)
+
+
+def lloyd_cluster_size(
+    Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_clusters, Py_ssize_t n_slots
+):
+    return cluster_size_(n_rows, n_features, n_clusters, n_slots)
+
+
+def lloyd_points(
+    const floating[:, :] X,     # IN  (n_rows, D)
+    double[::1] points,         # OUT (lloyd_points_size,), aligned: first the mean, then the rows
+                                #     less the mean, each filled up to whole cache lines
+    int n_threads,              # IN
+):
+    """Points as k-means reads them."""
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], s
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef LloydPoints view = LloydPoints(&points[0], NULL, n_rows, D)
+    cdef Py_ssize_t n_groups = view.n_groups()
+    mean_of_rows(&X[0, 0], row_stride, column_stride, n_rows, D, view.shift)
+    for s in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        load_points(
+            &X[0, 0], row_stride, column_stride, view, _slot_begin(s, n_threads, n_groups),
+            _slot_begin(s + 1, n_threads, n_groups))
+
+
+def lloyd_plus_plus(
+    double[::1] points,             # IN  from lloyd_points
+    const double[::1] weights,      # IN  (n_rows,) or empty
+    Py_ssize_t n_rows,              # IN
+    Py_ssize_t n_features,          # IN
+    const double[::1] uniforms,     # IN  (1 + (K - 1) * n_candidates,): in [0, 1)
+    Py_ssize_t n_slots,             # IN
+    double[::1] work,               # SCRATCH (lloyd_work_size,), aligned
+    Py_ssize_t[::1] rows,           # OUT (K,)
+    int n_threads,                  # IN
+):
+    """Rows to begin k-means at, by greedy k-means++."""
+    cdef Py_ssize_t K = rows.shape[0], c, s, tried, best = -1
+    cdef LloydPoints view = LloydPoints(
+        &points[0], &weights[0] if weights.shape[0] else NULL, n_rows, n_features)
+    cdef LloydWork space = LloydWork(&work[0], n_rows, n_features, K, n_slots)
+    cdef Py_ssize_t n_groups = view.n_groups(), before
+    cdef Py_ssize_t[48] candidates
+    cdef double potential = 0
+    for c in range(K):
+        tried = next_candidates(view, space, &uniforms[0], c, best, potential, candidates)
+        before = best
+        for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
+            try_candidates(
+                view, space, tried, before, _slot_begin(s, n_slots, n_groups),
+                _slot_begin(s + 1, n_slots, n_groups))
+        best = best_candidate(view, space, tried, &potential)
+        rows[c] = candidates[best]
+
+
+def lloyd_steps(
+    double[::1] points,         # IN  from lloyd_points
+    const double[::1] weights,  # IN  (n_rows,) or empty
+    Py_ssize_t n_rows,          # IN
+    double tolerance,           # IN  squared way of all centres, in mean variances
+    Py_ssize_t n_steps,         # IN  at most; 0: only the labels, of the centres as they are
+    Py_ssize_t n_slots,         # IN
+    double[::1] work,           # SCRATCH (lloyd_work_size,), aligned
+    double[:, ::1] centres,     # INOUT (K, D), less the mean of the rows
+    int[::1] labels,            # INOUT (n_rows,): -1 before the first step
+    double[:, ::1] sums,        # OUT (K, D + 1): of w x and w over the clusters
+    double[::1] tally,          # OUT (3,): the inertia of the labels before the centres moved, how
+                                #     many steps were done, and the squared way that is tolerated
+    int n_threads,              # IN
+):
+    """Lloyd's steps; returns why it stopped.
+
+    LLOYD_GOES_ON: the steps are done. LLOYD_SETTLED: no label changed, all is final.
+    LLOYD_ARRIVED: the centres went less than the tolerance. LLOYD_EMPTY: a cluster has no rows;
+    the centres are as before the step.
+    """
+    cdef Py_ssize_t K = centres.shape[0], D = centres.shape[1], s, step, i, k
+    cdef LloydPoints view = LloydPoints(
+        &points[0], &weights[0] if weights.shape[0] else NULL, n_rows, D)
+    cdef LloydWork space = LloydWork(&work[0], n_rows, D, K, n_slots)
+    cdef int state = lloyd_goes_on
+    cdef bint wanted = n_steps > 0
+    tolerance *= mean_variance(view)
+    tally[1], tally[2] = 0, tolerance
+    for step in range(max(1, n_steps)):
+        pack_for_step(space, &centres[0, 0])
+        for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
+            assign_slot(view, space, s, wanted, &labels[0])
+        if not wanted:
+            merge(space)
+            break
+        tally[1] += 1
+        state = move_centres(space, tolerance, &centres[0, 0])
+        if state != lloyd_goes_on:
+            break
+    for k in range(K):
+        for i in range(D + 1):
+            sums[k, i] = space.slot(0)[k * (D + 1) + i]
+    tally[0] = space.slot(0)[K * (D + 1)]
+    return state
+
+
+def lloyd_many(
+    const floating[:, :] X,             # IN  (n_rows, D): the rows of every problem in turn
+    const Py_ssize_t[:, ::1] layout,    # IN  (n, 4): the first row of each, its rows, its first
+                                        #     label, its slots
+    const double[::1] weights,          # IN  (n_rows,) or empty
+    const double[:, ::1] uniforms,      # IN  (n or 1, 1 + (K - 1) * n_candidates)
+    Py_ssize_t n_clusters,              # IN
+    double tolerance,                   # IN  squared way of all centres, in mean variances
+    Py_ssize_t max_steps,               # IN
+    double[:, ::1] arena,               # SCRATCH (n_threads, lloyd_cluster_size), aligned
+    int[::1] labels,                    # OUT of every problem in turn
+    double[:, :, ::1] centres,          # OUT (n, K, D) or empty
+    int[::1] n_distinct,                # OUT (n,): clusters that have rows; -1: one became empty,
+                                        #     and the problem is to be done step by step
+    int n_threads,                      # IN
+):
+    """k-means from the rows to the labels of many problems, each by one thread."""
+    cdef Py_ssize_t n = layout.shape[0], D = X.shape[1], i, begin
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t of_its_own = uniforms.shape[0] > 1
+    cdef bint has_centres = centres.shape[0] > 0
+    cdef bint has_weight = weights.shape[0] > 0
+    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+        begin = layout[i, 0]
+        n_distinct[i] = cluster(
+            &X[begin, 0], row_stride, column_stride, &weights[begin] if has_weight else NULL,
+            layout[i, 1], D, n_clusters, layout[i, 3], &uniforms[i * of_its_own, 0], tolerance,
+            max_steps, &arena[threadid(), 0], &labels[layout[i, 2]],
+            &centres[i, 0, 0] if has_centres else NULL)
+
+
+def lloyd_nearest(
+    const floating[:, :] X,     # IN  (n_rows, D)
+    const double[::1] shift,    # IN  (D,)
+    double[:, ::1] centres,     # IN  (K, D), less the shift
+    double[::1] packed,         # SCRATCH (lloyd_work_size of no rows and one slot,), aligned
+    double[:, ::1] scratch,     # SCRATCH (n_threads, 32 * D), aligned
+    int[::1] labels,            # OUT (n_rows,)
+    int n_threads,              # IN
+):
+    """The nearest centre of each row."""
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], K = centres.shape[0], g
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t n_groups = (n_rows + lloyd_group - 1) // lloyd_group
+    cdef LloydWork space = LloydWork(&packed[0], 0, D, K, 1)
+    pack_for_step(space, &centres[0, 0])
+    for g in prange(n_groups, nogil=True, schedule="dynamic", chunksize=64, num_threads=n_threads):
+        nearest_rows(
+            &X[0, 0], row_stride, column_stride, n_rows, D, &shift[0], space.packed, space.halves,
+            K, g, &scratch[threadid(), 0], &labels[0])
+
+
+def judge_size(Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_clusters):
+    return judge_size_(n_rows, n_features, n_clusters)
+
+
+def lloyd_judge(
+    double[::1] points,                 # IN  from lloyd_points
+    Py_ssize_t n_rows,                  # IN
+    const double[:, :, ::1] centres,    # IN  (n, K, D), as the rows were given
+    double[:, ::1] arena,               # SCRATCH (n_threads, judge_size), aligned
+    double[::1] fits,                   # OUT (n,)
+    int n_threads,                      # IN
+):
+    """How well each of several sets of centres suits a normal mixture."""
+    cdef Py_ssize_t n = centres.shape[0], K = centres.shape[1], D = centres.shape[2], i
+    cdef LloydPoints view = LloydPoints(&points[0], NULL, n_rows, D)
+    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+        fits[i] = judge_centres(view, &centres[i, 0, 0], K, &arena[threadid(), 0])

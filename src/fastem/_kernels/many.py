@@ -89,8 +89,9 @@ class ManyRows:
         n, D, layout = len(self.sizes), self.n_features, self.layout
         n_elements = int((-(-layout[:, 1] // layout[:, 3]) * layout[:, 3]).sum()) * D
         tiles, shift = aligned_empty((n_elements,), self.X.dtype), np.empty((n, 2, D))
-        threads = useful_threads(self.n_threads, len(self.X), 1, D)
-        self.kernels.pack_many(self.X, layout, shift, tiles, threads)
+        # One thread: most of the time goes into the first touch of new memory, which the system
+        # hands to several threads more slowly than to one.
+        self.kernels.pack_many(self.X, layout, shift, tiles, 1)
         return tiles, shift[:, 0].copy()
 
     @property

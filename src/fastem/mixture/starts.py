@@ -17,7 +17,16 @@ from .._kernels.many import ManyRows, ManyWorkspace
 from .._kernels.rows import SERIAL_WORK, Workspace
 from .._validation import check_means, check_precisions, check_weights
 from ..families import GaussianMixtureModel, ManyGaussianMixtures
-from ..initialization import INITIALIZATIONS, Blocks, Start, given
+from ..initialization import (
+    BATCHED,
+    INITIALIZATIONS,
+    Blocks,
+    Start,
+    given,
+    on_all_rows,
+    warn_of_few,
+)
+from ..kmeans import cluster_many, draws
 
 FloatArray = NDArray[Any]
 
@@ -166,7 +175,7 @@ def run_starts(
     structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
     members = np.repeat(np.arange(len(each)), n_init)
     given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
-    knowns = (None, None) if given.keys() >= _ALL else _known(estimator, each)
+    knowns = (None, None) if given.keys() >= _ALL else _known(estimator, rows, each)
     ends = np.cumsum(rows.sizes[members])  # of the labels of each start
 
     def run(first: int, last: int) -> list[em.EMResult[Any] | Exception]:
@@ -210,19 +219,44 @@ def run_starts(
         return [outcome for outcomes in parts for outcome in outcomes]
 
 
-def _known(estimator: Any, each: list[Fitted]) -> tuple[FloatArray | None, FloatArray | None]:
+def _known(
+    estimator: Any, rows: ManyRows, each: list[Fitted]
+) -> tuple[FloatArray | None, FloatArray | None]:
     """Labels, or responsibilities, of the rows of every start in turn."""
+    K = estimator.n_components
+    in_one_call = isinstance(estimator.init_params, str) and estimator.init_params == BATCHED
+    if in_one_call and on_all_rows(int(rows.sizes.max()), K):
+        return _kmeans_of_each(estimator, rows), None
     labels: list[Any] = []
     responsibilities: list[Any] = []
-    for rows in each:
+    for problem in each:
         with seeded(estimator) as random_state:
             for _ in range(estimator.n_init):
-                for _, some_labels, some in initial(estimator, rows, random_state, 1):
+                for _, some_labels, some in initial(estimator, problem, random_state, 1):
                     labels.append(some_labels)
                     responsibilities.append(some)
     if any(some is not None for some in responsibilities):
         return None, np.concatenate(responsibilities)
     return np.concatenate(labels), None
+
+
+def _kmeans_of_each(estimator: Any, rows: ManyRows) -> FloatArray:
+    """k-means of every start in one call of the kernels."""
+    K, n_init = estimator.n_components, estimator.n_init
+    # a number seeds every problem alike: its draws are the same for all
+    alike = isinstance(estimator.random_state, Integral)
+    uniforms = []
+    for _ in range(1 if alike else len(rows.sizes)):
+        with seeded(estimator) as random_state:
+            uniforms += [draws(K, random_state) for _ in range(n_init)]
+    if alike and n_init > 1:
+        uniforms *= len(rows.sizes)
+    found = cluster_many(
+        rows.X, rows.sizes, K, np.array(uniforms), rows.sample_weight, rows.n_threads, n_init
+    )
+    for n_distinct in found.n_distinct[found.n_distinct < K].tolist():
+        warn_of_few(n_distinct, K)
+    return found.labels
 
 
 def side_by_side(estimator: Any, fitted: Fitted) -> bool:
