@@ -43,8 +43,8 @@ def extra(n_rows, n_features, **options):
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_one_packed_copy_and_a_bounded_workspace(covariance_type):
-    # the copy, at most a quarter for bounds and an eighth for partial sums, 12 bytes a row for the
-    # order, and the sample that k-means works on
+    # the copy, here little for bounds (at most half), an eighth for partial sums, some 30 bytes a
+    # row for the order, and the sample that k-means works on
     assert extra(400_000, 32, covariance_type=covariance_type) < 1.6
 
 

@@ -177,6 +177,46 @@ def test_distances_shrink_no_further_than_the_contraction_says(name, n_features,
                 assert (bound > 0.99 * after - 1e-3).all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_hundreds_of_equal_components(name, dtype, kernels):
+    """Their densities add up, however many lanes are multiplied before a logarithm is taken."""
+    structure, K, n_features = COVARIANCES[name], 300, 3
+    X = np.random.default_rng(0).normal(size=(512, n_features)).astype(dtype)
+    covariances = np.array(random_mixture(name, n_features, 1)[2])
+    if covariances.shape == structure.shape(1, n_features) != structure.shape(K, n_features):
+        covariances = np.repeat(covariances, K, axis=0)
+    one, many = (
+        GaussianMixtureModel(
+            structure,
+            np.full(k, 1 / k),
+            np.zeros((k, n_features)),
+            c,
+            structure.precisions_cholesky(c),
+        ).accumulate(Workspace(Rows(X, None, 1, np.zeros(n_features), kernels=kernels),
+                               structure.kernel, k))
+        for k, c in ((1, covariances[:1] if len(covariances) == K else covariances),
+                     (K, covariances))
+    )  # fmt: skip
+    np.testing.assert_allclose(many.log_likelihood, one.log_likelihood, rtol=1e-5)
+    np.testing.assert_allclose(many.counts, 512 / K, rtol=1e-4)
+
+
+def test_no_bounds_without_a_packed_copy():
+    X, _ = clusters(6.0)
+    rows = Rows(X, None, 1, pack=False)
+    assert Workspace(rows, COVARIANCES["full"].kernel, K).skipping.slack.size == 0
+
+
+def test_every_run_looks_at_the_order_anew():
+    X, _ = clusters(6.0)
+    workspace = Workspace(Rows(X, None, 1), COVARIANCES["full"].kernel, K)
+    for _ in range(2):
+        workspace.begin()
+        assert workspace.skipping._n_passes == 0
+        workspace.skipping._n_passes = 7
+
+
 def test_verbose_tells_what_was_skipped(capsys):
     X, _ = clusters(6.0)
     GaussianMixture(K, verbose=1, random_state=0, max_iter=30).fit(X)

@@ -50,7 +50,7 @@ _GROUP = 32
 # Multiply-adds of one call of the kernels, which nobody can interrupt: about a second.
 _ONE_CALL = 10_000_000_000
 # And of one problem that is done in one call, if it takes all its steps.
-_ONE_PROBLEM = 100_000_000_000
+_ONE_PROBLEM = 10_000_000_000
 # The work of a step, in multiply-adds, from which threads are of use: they are woken in the time
 # of a million or two.
 _PARALLEL_WORK = 2_000_000

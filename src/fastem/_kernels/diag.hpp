@@ -28,16 +28,19 @@ template <class T> struct Diag : Unshared<T>, AxisStatistics<T, Squares::by_feat
         });
     }
 
-    static Contraction contraction(const double* old_mean, const double* old_factor,
-                                   const double* new_mean, const double* new_factor, index D,
-                                   double*) {
-        double keep = HUGE_VAL, loss = 0;
+    static double keep(const double* old_factor, const double* new_factor, index D, double*) {
+        double least = HUGE_VAL;
+        for (index j = 0; j < D; ++j) least = std::min(least, new_factor[j] / old_factor[j]);
+        return least;
+    }
+    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
+                       index D, double*) {
+        double sum = 0;
         for (index j = 0; j < D; ++j) {
             const double y = new_factor[j] * (new_mean[j] - old_mean[j]);
-            keep = std::min(keep, new_factor[j] / old_factor[j]);
-            loss += y * y;
+            sum += y * y;
         }
-        return {keep, std::sqrt(loss)};
+        return std::sqrt(sum);
     }
 };
 

@@ -4,9 +4,9 @@
 //     |y|^2 > limit = 2 (constant - largest + cut).
 // A pair of a group and a component is left out where that holds for all points of the group, which
 // shows in one of three ways, the cheapest first:
-//   1. A bound from before: at an earlier E-step |y|^2 was above the limit by at least some slack in
-//      all points, and the parameters moved so little since (Contraction) that it still is: not one
-//      number of x is read.
+//   1. A bound from before: at an earlier E-step |y|^2 was above the limit by at least some slack
+//      in all points, and the parameters moved so little since (Contraction) that it still is: not
+//      one number of x is read.
 //   2. Early exit: |y|^2 only grows while it is summed over the features.
 //   3. The density itself.
 // Only 2 and 3 help the first time; they need rows in an order that has like beside like.

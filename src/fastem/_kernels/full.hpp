@@ -49,11 +49,13 @@ template <class T> struct FullLayout : Unshared<T> {
         pack_triangle(precision_cholesky, D, out + block * blocks(D));
     }
 
-    static Contraction contraction(const double* old_mean, const double* old_factor,
-                                   const double* new_mean, const double* new_factor, index D,
-                                   double* scratch) {
-        return {least_stretch(old_factor, new_factor, D, scratch),
-                whitened_step(new_factor, old_mean, new_mean, D, scratch)};
+    static double keep(const double* old_factor, const double* new_factor, index D,
+                       double* scratch) {
+        return least_stretch(old_factor, new_factor, D, scratch);
+    }
+    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
+                       index D, double* scratch) {
+        return whitened_step(new_factor, old_mean, new_mean, D, scratch);
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first,
@@ -148,7 +150,8 @@ template <class T> struct Full : FullLayout<T> {
                 const T* left = e + block * a * stride;
                 double* out = second + block * block * (a * (a + 1) / 2);
                 for (index b = begin; b < std::min(a, end); ++b)
-                    outer_block(left, e + block * b * stride, size, stride, out + block * block * b);
+                    outer_block(left, e + block * b * stride, size, stride,
+                                out + block * block * b);
                 if (a < end) diagonal_block(left, size, stride, out + block * block * a);
             }
         }
@@ -169,13 +172,15 @@ template <class T> struct Full : FullLayout<T> {
                 for (index c = 0; c < C; ++c) x[c] = load(right + (g + c) * stride + i);
                 for (index f = 0; f < block; ++f) {
                     const V y = load(left + f * stride + i);
-                    for (index c = 0; c < C; ++c) sum[f * C + c] = xsimd::fma(y, x[c], sum[f * C + c]);
+                    for (index c = 0; c < C; ++c)
+                        sum[f * C + c] = xsimd::fma(y, x[c], sum[f * C + c]);
                 }
             }
             if (C == block) {
                 add_lane_sums(sum, block * C, out);
             } else {
-                for (index f = 0; f < block; ++f) add_lane_sums(sum + f * C, C, out + f * block + g);
+                for (index f = 0; f < block; ++f)
+                    add_lane_sums(sum + f * C, C, out + f * block + g);
             }
         }
     }
@@ -279,8 +284,8 @@ template <class T> struct SmallFull : FullLayout<T> {
     }
 
     template <index D>
-    static void moments_unrolled(const T* tile, const T* mean, const Members<T, group> members, index n,
-                                 double* statistics) {
+    static void moments_unrolled(const T* tile, const T* mean, const Members<T, group> members,
+                                 index n, double* statistics) {
         constexpr index size = 1 + D + D * (D + 1) / 2;
         V sum[size];
         for (auto& s : sum) s = V(T(0));

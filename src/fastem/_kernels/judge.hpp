@@ -137,7 +137,8 @@ inline double judge_centres(const Points& points, const double* centres, index K
     pack_for_step(work, judge.centres);
     alignas(64) double best[group], label[group];
     for (index g = 0; g < points.n_groups(); ++g) {
-        nearest_in_group(points.groups + g * group * D, work.packed, work.halves, K, D, best, label);
+        nearest_in_group(points.groups + g * group * D, work.packed, work.halves, K, D, best,
+                         label);
         const index begin = g * group, filled = std::min(points.n - begin, group);
         for (index i = 0; i < filled; ++i) judge.labels[begin + i] = static_cast<int>(label[i]);
     }

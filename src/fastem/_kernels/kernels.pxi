@@ -216,10 +216,13 @@ def contraction(
 ):
     """How far the whitened distance |y| of any point can have shrunk: |y'| >= keep |y| - loss."""
     cdef Py_ssize_t K = new_means.shape[0], D = new_means.shape[1], k
-    for k in prange(K, nogil=True, schedule="dynamic", num_threads=n_threads):
+    contraction_(
+        structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, 0,
+        &scratch[0, 0], &out[0, 0], &out[1, 0])
+    for k in prange(1, K, nogil=True, schedule="dynamic", num_threads=n_threads):
         contraction_(
             structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, k,
-            &scratch[threadid(), 0], &out[0, k], &out[1, k])
+            &scratch[threadid(), 0], &out[0, 0], &out[1, 0])
 
 
 def accumulate(

@@ -106,7 +106,8 @@ inline void load_group(const T* X, index row_stride, index column_stride, index 
             out[j * group + i] = static_cast<double>(x[j * column_stride]) - shift[j];
     }
     if (filled < group)
-        for (index j = 0; j < D; ++j) std::fill(out + j * group + filled, out + (j + 1) * group, 0.0);
+        for (index j = 0; j < D; ++j)
+            std::fill(out + j * group + filled, out + (j + 1) * group, 0.0);
 }
 
 // Points of some groups, less the shift.
@@ -235,7 +236,8 @@ inline void assign_slot(const Points& points, const Work& work, index s, bool su
     index changed = 0;
     alignas(64) double best[group], label[group];
     for (index g = first; g < last; ++g) {
-        nearest_in_group(points.groups + g * group * D, work.packed, work.halves, K, D, best, label);
+        nearest_in_group(points.groups + g * group * D, work.packed, work.halves, K, D, best,
+                         label);
         const index begin = g * group, filled = std::min(points.n - begin, group);
         for (index i = 0; i < filled; ++i) {
             const int k = static_cast<int>(label[i]);
@@ -299,7 +301,8 @@ inline void pack_for_step(const Work& work, const double* centres) noexcept {
 // The row at which the running sum of the weights passes a share of the whole.
 inline index any_row(const Points& points, double uniform) noexcept {
     const index n = points.n;
-    if (!points.weights) return std::min(n - 1, static_cast<index>(uniform * static_cast<double>(n)));
+    if (!points.weights)
+        return std::min(n - 1, static_cast<index>(uniform * static_cast<double>(n)));
     double total = 0, sum = 0;
     for (index i = 0; i < n; ++i) total += points.weights[i];
     for (index i = 0; i < n; ++i)
@@ -408,8 +411,9 @@ inline index arena_size(index n, index D, index K, index n_slots) {
     return Points::size(n, D) + Work::size(n, D, K, n_slots) + whole_lines(K * D);
 }
 
-// Labels of one problem, and where asked for its centres as X has them. Returns the number of clusters that have rows; -1 where one of them became
-// empty, and the labels are not what they should be.
+// Labels of one problem, and where asked for its centres as X has them. Returns the number of
+// clusters that have rows; -1 where one of them became empty, and the labels are not what they
+// should be.
 template <class T>
 int cluster(const T* X, index row_stride, index column_stride, const double* sample_weight, index n,
             index D, index K, index n_slots, const double* uniforms, double tolerance,

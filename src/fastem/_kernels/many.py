@@ -7,6 +7,7 @@ nor on what else is in the batch.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,6 +150,8 @@ class ManyWorkspace:
         At most; by default those of the rows.
     arenas : pair of arrays, optional
         The scratch of another workspace of the same kind, that is not in use at the same time.
+    interrupted : threading.Event, optional
+        Once it is set, the next pass raises KeyboardInterrupt.
     """
 
     def __init__(
@@ -159,7 +162,9 @@ class ManyWorkspace:
         members: IntArray,
         n_threads: int | None = None,
         arenas: tuple[FloatArray, FloatArray] | None = None,
+        interrupted: threading.Event | None = None,
     ) -> None:
+        self.interrupted = interrupted
         self.rows, self.structure, self.n_components = rows, structure, n_components
         self.members, self.shape = members, (len(members),)
         self.dtype: np.dtype[Any] = rows.X.dtype
@@ -191,12 +196,18 @@ class ManyWorkspace:
             self.members[chosen],
             self.most_threads,
             (self.arena, self.sums),
+            self.interrupted,
         )
 
     def beside(self, structure: int) -> ManyWorkspace:
         """The workspace of another structure."""
         return ManyWorkspace(
-            self.rows, structure, self.n_components, self.members, self.most_threads
+            self.rows,
+            structure,
+            self.n_components,
+            self.members,
+            self.most_threads,
+            interrupted=self.interrupted,
         )
 
     @cached_property
@@ -233,6 +244,8 @@ class ManyWorkspace:
         -------
         counts (n, K), first (n, K, D), second (n, K, second_size), log_likelihood (n,)
         """
+        if self.interrupted is not None and self.interrupted.is_set():
+            raise KeyboardInterrupt
         kernels, (n,), K, D = self.rows.kernels, self.shape, self.n_components, self.rows.n_features
         counts, first = np.empty((n, K)), np.empty((n, K, D))
         second = np.empty((n, K, kernels.second_size(self.structure, D)))

@@ -53,14 +53,18 @@ inline void normalise(const GroupDensities<T>& densities, T cut, const T* weight
     }
     V scale[P];
     if (!weights && !log_likelihood) {
-        // the sums are at least 1: one logarithm of their product does for all vectors
+        // the sums are from 1 to the number of components: one logarithm of their product does for
+        // four vectors (2^32 components in float would be too many)
         V product(T(1));
         for (index v = 0; v < P; ++v) {
             scale[v] = V(T(1)) / sum[v];
             product *= sum[v];
             total += densities.largest[v];
+            if (v % 4 == 3 || v + 1 == P) {
+                total += xsimd::log(product);
+                product = V(T(1));
+            }
         }
-        total += xsimd::log(product);
     } else {
         for (index v = 0; v < P; ++v) {
             // padding may be too far from everything for a density: 0 / 0 must not reach the sums

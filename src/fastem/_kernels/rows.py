@@ -253,6 +253,10 @@ class Workspace:
         #: Share of all pairs of a row and a component that the last pass left out
         self.skipped = 0.0
 
+    def begin(self) -> None:
+        """A run of passes begins: the parameters to come have nothing to do with those before."""
+        self.skipping.begin()
+
     def beside(self, structure: int) -> Workspace:
         """The workspace of another structure on the same rows, made when first asked for."""
         if structure not in self._beside:
@@ -327,7 +331,7 @@ class Workspace:
         skipping, arrangement = self.skipping, rows.arrangement
         known = labels is not None or responsibilities is not None
         if known:
-            skipping.begin(labels)
+            skipping.known(labels)
             keys = skipping.no_keys
         else:
             keys = skipping.before(parameters, factors, self.n_threads)

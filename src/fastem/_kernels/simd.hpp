@@ -41,7 +41,7 @@ inline constexpr index blocks(index n) { return (n + block - 1) / block; }
 template <class T> inline vec<T> load(const T* p) { return vec<T>::load_aligned(p); }
 template <class T> inline void store(T* p, const vec<T>& v) { v.store_aligned(p); }
 
-// Rows of a matrix in any order are far from each other: asks for one some time before it is needed.
+// Rows of a matrix in any order are far from each other: asks for one before it is needed.
 inline void prefetch(const void* p, index n_bytes) {
 #if defined(__GNUC__) || defined(__clang__)
     for (index b = 0; b < n_bytes; b += 64) __builtin_prefetch(static_cast<const char*>(p) + b);

@@ -1,8 +1,8 @@
 """What is remembered between the passes of a fit, so that pairs which cannot matter are left out.
 
 A pair of a row and a component is left out where the component's part in the row is below the
-kernels' `fit_cut` (1e-26 of the best component's): no sum changes by more than its rounding. Two
-things make that cheap to know, and both live here:
+kernels' `fit_cut` (1e-26 of the best component's, in float32 1e-13): no sum changes by more than
+its rounding. Two things make that cheap to know, and both live here:
 
 - an order of the rows that has like beside like (first by the labels of the start, then by what an
   E-step says), since kernels decide for a group of rows at a time;
@@ -70,6 +70,7 @@ class Skipping:
         n_bytes = 4 * n_groups * K
         kept = (
             self.enabled
+            and rows.pack  # else: no memory beyond the data
             and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
             and rows.n_rows >= _ROWS_A_FEATURE * rows.n_features
         )
@@ -91,9 +92,12 @@ class Skipping:
 
     no_keys = _NO_KEYS
 
-    def begin(self, labels: FloatArray | None) -> None:
-        """A pass with known labels or responsibilities: the start of a run."""
+    def begin(self) -> None:
+        """A run begins."""
         self._n_passes = 0
+
+    def known(self, labels: FloatArray | None) -> None:
+        """A pass with known labels, or responsibilities."""
         if labels is not None and self._sortable:
             self.rows.arrangement.by_labels(labels)
             self._sorted = False

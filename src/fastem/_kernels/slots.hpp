@@ -50,17 +50,17 @@ template <class T, template <class> class S> struct Parameters {
 // The scratch of one thread, carved from the arena that Python allocated.
 template <class T> struct Scratch {
     T *log_p, *r, *weights, *outcome, *tile, *structure;  // r: log_p, or beside it
-    float* constants;   // (K,): rounded
-    float* slack;       // (K,): of one group, where no Bounds are kept
-    float* now;         // (K,)
-    int* components;    // (K,): those that can matter to a group
-    int* n_groups;      // (K,): groups of the tile in which a component has a part
-    int* members;       // (K, n / group): which
-    int* touched;       // (K,): components with a part in the tile
+    float* constants;  // (K,): rounded
+    float* slack;      // (K,): of one group, where no Bounds are kept
+    float* now;        // (K,)
+    int* components;   // (K,): those that can matter to a group
+    int* n_groups;     // (K,): groups of the tile in which a component has a part
+    int* members;      // (K, n / group): which
+    int* touched;      // (K,): components with a part in the tile
 
     static index size(index structure_size, index D, index K, index n, index group, bool beside) {
-        return (beside ? 2 : 1) * align(K * n) + 2 * align(n) + align(D * n) + align(structure_size) +
-               integers(K) * 6 + integers(K * (n / group));
+        return (beside ? 2 : 1) * align(K * n) + 2 * align(n) + align(D * n) +
+               align(structure_size) + integers(K) * 6 + integers(K * (n / group));
     }
     Scratch(T* arena, index structure_size, index D, index K, index n, index group, bool beside) {
         const auto take = [&arena](index count) {
@@ -92,7 +92,8 @@ template <class T> struct Scratch {
 
   private:
     static index integers(index count) {  // so many of 4 bytes, in elements of T
-        return align((4 * count + static_cast<index>(sizeof(T)) - 1) / static_cast<index>(sizeof(T)));
+        constexpr index bytes = static_cast<index>(sizeof(T));
+        return align((4 * count + bytes - 1) / bytes);
     }
 };
 
@@ -177,8 +178,8 @@ struct SortKeys {
 // K x statistics_size doubles, then the Tally.
 template <class T, template <class> class S>
 void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known, T cut,
-                      bool about_means, const Bounds& bounds, const SortKeys& sort_keys, index K, index first, index last,
-                      T* arena, double* statistics) {
+                      bool about_means, const Bounds& bounds, const SortKeys& sort_keys, index K,
+                      index first, index last, T* arena, double* statistics) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     constexpr bool roots = S<T>::wants_roots;
@@ -230,7 +231,8 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                 // a whole group without weights: they are all 1
                 const bool plain = !rows.sample_weight && in_group == group;
                 normalise<P>(densities, cut, plain ? nullptr : scratch.weights + at, roots,
-                          scratch.r + at, static_cast<T*>(nullptr), total, [&](index k) { part(k, g); });
+                             scratch.r + at, static_cast<T*>(nullptr), total,
+                             [&](index k) { part(k, g); });
             }
             add_lane_sums(&total, 1, &tally.log_likelihood);
         }
@@ -242,8 +244,8 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                                             has_log_p ? scratch.log_p + k * n : nullptr,
                                             parameters.constants[k]};
             scratch.n_groups[k] = 0;
-            S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n, scratch.structure,
-                          statistics + k * size);
+            S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n,
+                          scratch.structure, statistics + k * size);
         }
     }
     tally.write(statistics + K * size);
@@ -297,7 +299,8 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
     }
 }
 
-// slots (n_slots, size): slot 0 becomes the sum, pairwise in index order, of elements first..last-1.
+// slots (n_slots, size): slot 0 becomes the sum, pairwise in index order, of elements
+// first..last-1.
 inline void merge_slots(double* slots, index n_slots, index size, index first, index last) {
     for (index stride = 1; stride < n_slots; stride *= 2)
         for (index s = 0; s + stride < n_slots; s += 2 * stride) {

@@ -32,15 +32,17 @@ template <class T> struct Spherical : Unshared<T>, AxisStatistics<T, Squares::po
         return complete;
     }
 
-    static Contraction contraction(const double* old_mean, const double* old_factor,
-                                   const double* new_mean, const double* new_factor, index D,
-                                   double*) {
-        double loss = 0;
+    static double keep(const double* old_factor, const double* new_factor, index, double*) {
+        return new_factor[0] / old_factor[0];
+    }
+    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
+                       index D, double*) {
+        double sum = 0;
         for (index j = 0; j < D; ++j) {
             const double y = new_factor[0] * (new_mean[j] - old_mean[j]);
-            loss += y * y;
+            sum += y * y;
         }
-        return {new_factor[0] / old_factor[0], std::sqrt(loss)};
+        return std::sqrt(sum);
     }
 };
 

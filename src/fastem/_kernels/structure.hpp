@@ -18,7 +18,7 @@
 //   wants_roots                          whether moments takes roots of the responsibilities
 //   wants_log_p                          whether moments makes use of the log-densities
 //   moments(tile, about, own, members)   adds S0, S1, S2 about a point to the statistics
-//   contraction(...)                     how near |y| can have come since other parameters
+//   keep(...), loss(...)                 how near |y| can have come since other parameters
 //   unpack(statistics, ...)              statistics to counts, first and second moments
 #pragma once
 
@@ -55,12 +55,8 @@ template <class T, index group> struct Members {
     }
 };
 
-// For parameters that changed from U, mu to U', mu': |y'| >= keep |y| - loss for any point, since
-// y' = A y - U' (mu' - mu) with A = U' U^-1, whose least singular value is keep or more.
-struct Contraction {
-    double keep, loss;
-};
-
+// Contraction. For parameters that changed from U, mu to U', mu': |y'| >= keep |y| - loss for any
+// point, since y' = A y - U' (mu' - mu) with A = U' U^-1, whose least singular value is keep or more.
 // Factors are given as in precisions_cholesky: upper triangular P = U^T, row-major. All loops run
 // along its rows. scratch: D * D doubles, and D.
 

@@ -89,19 +89,27 @@ void pack_parameters(int structure, const double* constants, const double* means
     });
 }
 
-// keep, loss (K,): see Contraction. The old and new parameters of one structure, in double.
+// keep[k], loss[k] of component k; see Contraction. The old and new parameters of one structure, in
+// double. What the components share is worked out for the first of them, which must come first.
 inline void contraction(int structure, const double* old_means, const double* old_factors,
                         const double* new_means, const double* new_factors, index D, index k,
                         double* scratch, float* keep, float* loss) {
     with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
         const index size = S::precision_size(D);  // 0 where it is shared
-        const Contraction c = S::contraction(old_means + k * D, old_factors + k * size,
-                                             new_means + k * D, new_factors + k * size, D, scratch);
-        const bool usable = std::isfinite(c.keep) && std::isfinite(c.loss);
-        // float, rounded to the safe side
-        *keep = usable ? static_cast<float>(std::min(c.keep, 1.0) * (1 - 1e-7)) : 0.0f;
-        *loss = usable ? static_cast<float>(std::min(c.loss, 1e30) * (1 + 1e-6)) : 0.0f;
+        const double* factor = new_factors + k * size;
+        if (size == 0 && k > 0) {
+            keep[k] = keep[0];
+        } else {
+            const double exact = S::keep(old_factors + k * size, factor, D, scratch);
+            // float, rounded to the safe side
+            keep[k] = std::isfinite(exact) ? static_cast<float>(std::min(exact, 1.0) * (1 - 1e-7))
+                                           : 0.0f;
+        }
+        const double exact = S::loss(old_means + k * D, new_means + k * D, factor, D, scratch);
+        const bool usable = std::isfinite(exact) && exact < 1e30;
+        if (!usable) keep[k] = 0;  // |y'| >= 0
+        loss[k] = usable ? static_cast<float>(exact * (1 + 1e-6)) : 0.0f;
     });
 }
 
@@ -119,8 +127,8 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
     const Bounds bounds{slack, level, moved, moved + K, moved + 2 * K};
     with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
-            rows, parameters, known, static_cast<T>(cut), about_means, bounds, SortKeys{sort_keys, row_bits}, K,
-            first, last, arena, statistics);
+            rows, parameters, known, static_cast<T>(cut), about_means, bounds,
+            SortKeys{sort_keys, row_bits}, K, first, last, arena, statistics);
     });
 }
 
@@ -129,7 +137,8 @@ void score_slot(int structure, const T* X, index row_stride, index column_stride
                 const double* shift, index n_rows, index D, index n, const T* parameters,
                 index K, index first, index last, T* arena,
                 double* log_likelihood, T* responsibilities, long long* labels) noexcept {
-    const Rows<T> rows{nullptr, X, row_stride, column_stride, nullptr, shift, nullptr, n_rows, D, n};
+    const Rows<T> rows{nullptr, X,       row_stride, column_stride, nullptr, shift,
+                       nullptr, n_rows, D,          n};
     with_structure(structure, D, [&](auto tag) {
         score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last,
                                                      arena, log_likelihood, responsibilities,

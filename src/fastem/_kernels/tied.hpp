@@ -49,11 +49,13 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
         });
     }
 
-    static Contraction contraction(const double* old_mean, const double* old_factor,
-                                   const double* new_mean, const double* new_factor, index D,
-                                   double* scratch) {
-        return {least_stretch(old_factor, new_factor, D, scratch),
-                whitened_step(new_factor, old_mean, new_mean, D, scratch)};
+    static double keep(const double* old_factor, const double* new_factor, index D,
+                       double* scratch) {
+        return least_stretch(old_factor, new_factor, D, scratch);
+    }
+    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
+                       index D, double* scratch) {
+        return whitened_step(new_factor, old_mean, new_mean, D, scratch);
     }
 };
 

@@ -1,4 +1,5 @@
-// y = U x - b for a lower-triangular U and a tile of points: the heart of the full and tied E-steps.
+// y = U x - b for a lower-triangular U and a tile of points: the heart of the full and tied
+// E-steps.
 //
 // U is packed in blocks of 4 rows, each block column by column (4 entries a column) and only as far
 // as its diagonal reaches: D(D+1)/2 multiply-adds a point, half of what a square product costs.

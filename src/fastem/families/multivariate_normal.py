@@ -182,7 +182,7 @@ class GaussianMixtureModel:
         # the mean nearest to 0: a component far off must not round away where the others are
         shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
         rows = Rows(X, None, self.n_threads, shift, pack=False)
-        workspace = Workspace(rows, self.structure.kernel, len(self.means))
+        workspace = Workspace(rows, self.structure.kernel, len(self.means), skip=False)
         if wanted.get("responsibilities"):
             wanted["log_likelihood"] = True  # tells which rows have none
         log_likelihood, responsibilities, labels = workspace.score(
@@ -289,6 +289,6 @@ def _known_statistics(
         weight = None if whole.sample_weight is None else whole.sample_weight[rows]
         # read once or twice only: not worth a packed copy
         part = replace(whole, X=whole.X[rows], sample_weight=weight, pack=False)
-        data = Workspace(part, data.structure, data.n_components)
+        data = Workspace(part, data.structure, data.n_components, skip=False)
     moments = model.structure.accumulate(data, model.parameters, labels, responsibilities)
     return _statistics(model.means, data, moments)

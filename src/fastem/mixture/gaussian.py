@@ -80,9 +80,10 @@ shape (n_samples, n_components), default="kmeans"
         The result is the same to the last bit for any number.
     pack : bool, default=True
         Keep a copy of the data while fitting, in the order and layout that are read fastest. False
-        takes no more memory than the data themselves, for data that nearly fill it; an iteration
-        takes longer, on separated clusters several times, since pairs of a row and a component
-        that cannot matter are found by their neighbours in that order.
+        takes little memory beyond the data, for data that nearly fill it (but for
+        `init_params="k-means++"`, which copies all rows); an iteration takes longer, on separated
+        clusters several times, since pairs of a row and a component that cannot matter are found by
+        their neighbours in that order.
     callbacks : sequence of callable or None, default=None
         Each is called after each iteration as `callback(iteration, log_likelihood, change)` with
         the total log-likelihood; one that returns True stops the fit, which keeps its result.

@@ -17,12 +17,13 @@ from .._threads import effective_n_threads
 from .._validation import check_rows, check_sample_weight
 from ..exceptions import ConvergenceWarning, FitManyError
 from .gaussian import GaussianMixture
-from .starts import Fitted, run_starts
+from .starts import Fitted, parameter_bytes, run_starts
 
 FloatArray = NDArray[Any]
 
-# Bytes of the rows of one batch: many enough for a step of the loop to cost Python little for each
-# of them, and to give every thread its part; they are copied twice, so no more than that.
+# Bytes of the rows and the parameters of one batch: many enough for a step of the loop to cost
+# Python little for each of them, and to give every thread its part; rows are copied twice, so no
+# more than that.
 _BATCH_BYTES = 128 << 20
 
 
@@ -104,7 +105,7 @@ def fit_many(
     models: list[Any] = [None] * len(problems)
     errors: dict[int, Exception] = {}
     dropped: dict[int, tuple[str, ...]] = {}
-    for batch in _batches(problems):
+    for batch in _batches(pattern, problems):
         for b, outcome in zip(
             batch, _fit_batch(pattern, [problems[b] for b in batch]), strict=True
         ):
@@ -167,18 +168,20 @@ def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
 # --- fitting ------------------------------------------------------------------------------------
 
 
-def _batches(problems: list[_Problem]) -> Iterator[list[int]]:
+def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[list[int]]:
     """Which are fitted together: of one width and type, and not too many bytes."""
+    K, n_init = pattern.n_components, pattern.n_init
     alike: dict[Any, list[int]] = {}
     for b, problem in enumerate(problems):
         X, weight = problem.rows.X, problem.rows.sample_weight
         alike.setdefault((X.shape[1], X.dtype, weight is None), []).append(b)
-    for members in alike.values():
+    for (n_features, *_), members in alike.items():
+        of_parameters = n_init * parameter_bytes(pattern._structure, K, n_features)
         batch: list[int] = []
         n_bytes = 0
         for b in members:
             batch.append(b)
-            n_bytes += problems[b].rows.X.nbytes
+            n_bytes += problems[b].rows.X.nbytes + of_parameters
             if n_bytes >= _BATCH_BYTES:
                 yield batch
                 batch, n_bytes = [], 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +33,10 @@ from ..kmeans import cluster_many, draws
 FloatArray = NDArray[Any]
 
 # With these given there is nothing to initialise
+# Arrays of parameters and moments that a mixture has at one time, and what those of all starts may
+# take where they are run side by side
+_COPIES_OF_PARAMETERS = 8
+_MOST_BYTES = 32 << 20
 _ALL = {"weights", "means", "precisions_cholesky"}
 # Fewer starts are faster one after the other, on one thread
 _FEWEST_SIDE_BY_SIDE = 4
@@ -124,6 +130,7 @@ def fresh_starts(
     parameters = given_parameters(estimator, rows.n_features, rows.shift)
 
     def start() -> GaussianMixtureModel:
+        workspace.begin()
         if parameters.keys() >= _ALL:
             return GaussianMixtureModel(structure=structure, **parameters, **options)
         known = initial(estimator, fitted, random_state, rows.n_threads)
@@ -178,9 +185,11 @@ def run_starts(
     knowns = (None, None) if given.keys() >= _ALL else _known(estimator, rows, each)
     ends = np.cumsum(rows.sizes[members])  # of the labels of each start
 
+    interrupted = threading.Event()
+
     def run(first: int, last: int) -> list[em.EMResult[Any] | Exception]:
         of = members[first:last]
-        workspace = ManyWorkspace(rows, structure.kernel, K, of, 1)
+        workspace = ManyWorkspace(rows, structure.kernel, K, of, 1, interrupted=interrupted)
         start: dict[str, Any] = {
             name: np.repeat(values[None], len(of), axis=0) for name, values in given.items()
         }
@@ -215,8 +224,12 @@ def run_starts(
         return run(0, len(members))
     bounds = [len(members) * part // n_parts for part in range(n_parts + 1)]
     with ThreadPoolExecutor(n_parts) as pool:
-        parts = pool.map(run, bounds[:-1], bounds[1:])
-        return [outcome for outcomes in parts for outcome in outcomes]
+        try:
+            parts = pool.map(run, bounds[:-1], bounds[1:])
+            return [outcome for outcomes in parts for outcome in outcomes]
+        except BaseException:  # Ctrl-C: the pool waits for its threads, so they must end soon
+            interrupted.set()
+            raise
 
 
 def _known(
@@ -259,6 +272,13 @@ def _kmeans_of_each(estimator: Any, rows: ManyRows) -> FloatArray:
     return found.labels
 
 
+def parameter_bytes(structure: Any, n_components: int, n_features: int) -> int:
+    """Memory of one mixture while it is fitted beside others: its statistics and parameters before
+    and after a step."""
+    n = n_components * n_features + math.prod(structure.shape(n_components, n_features))
+    return _COPIES_OF_PARAMETERS * 8 * n
+
+
 def side_by_side(estimator: Any, fitted: Fitted) -> bool:
     """Whether the starts of one fit are run by `run_starts`: several, each of so little work that
     one thread does it anyway, and nobody who wants to hear of one after the other.
@@ -267,4 +287,6 @@ def side_by_side(estimator: Any, fitted: Fitted) -> bool:
     """
     if estimator.n_init < _FEWEST_SIDE_BY_SIDE or estimator.verbose or estimator.callbacks:
         return False
-    return bool(fitted.X.size * estimator.n_components <= SERIAL_WORK)
+    K = estimator.n_components
+    n_bytes = estimator.n_init * parameter_bytes(estimator._structure, K, fitted.X.shape[1])
+    return bool(fitted.X.size * K <= SERIAL_WORK and n_bytes <= _MOST_BYTES)
