@@ -202,6 +202,18 @@ def test_hundreds_of_equal_components(name, dtype, kernels):
     np.testing.assert_allclose(many.counts, 512 / K, rtol=1e-4)
 
 
+def test_a_spherical_component_that_collapses_keeps_its_digits(kernels):
+    # the square of its distances is far below the rounding of the densities' constant
+    X = np.vstack([np.full((40, 3), 1e-9), np.random.default_rng(0).normal(5, 1, (500, 3))])
+    X[:40] += 1e-10 * np.random.default_rng(1).normal(size=(40, 3))
+    structure = COVARIANCES["spherical"]
+    means = np.array([[0.0] * 3, [5.0] * 3])
+    rows = Rows(X, None, 1, np.zeros(3), kernels=kernels)
+    model = GaussianMixtureModel(structure, np.full(2, 0.5), means, np.ones(2), np.ones(2) * 10)
+    statistics = model.accumulate(Workspace(rows, structure.kernel, 2))
+    np.testing.assert_allclose(statistics.second[0], np.square(X[:40]).sum(), rtol=1e-8)
+
+
 def test_no_bounds_without_a_packed_copy():
     X, _ = clusters(6.0)
     rows = Rows(X, None, 1, pack=False)

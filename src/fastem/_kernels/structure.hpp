@@ -169,7 +169,9 @@ template <class T, Squares squares> struct AxisStatistics {
                         index D, index n, T*, double* statistics) {
         vec<T> total(T(0));
         members.each_vector([&](index at, index) { total += load(members.r + at); });
-        add_lane_sums(&total, 1, statistics);
+        double count = 0;
+        add_lane_sums(&total, 1, &count);
+        statistics[0] += count;
         if constexpr (squares == Squares::pooled) {
             if (members.log_p) {
                 // sum r |d|^2 is known from the E-step
@@ -182,9 +184,14 @@ template <class T, Squares squares> struct AxisStatistics {
                 });
                 double halves = 0;
                 add_lane_sums(&sum, 1, &halves);
-                statistics[1 + D] += 2 * halves * static_cast<double>(own[D + 1]);
-                each_feature<Squares::none>(tile, mean, members, D, n, statistics);
-                return;
+                // unless it is so small that the constant has taken its digits: a component that
+                // collapses onto a point
+                constexpr double least = sizeof(T) == 8 ? 1e-6 : 1e-2;
+                if (halves > least * count * (1 + std::fabs(members.constant))) {
+                    statistics[1 + D] += 2 * halves * static_cast<double>(own[D + 1]);
+                    each_feature<Squares::none>(tile, mean, members, D, n, statistics);
+                    return;
+                }
             }
         }
         each_feature<squares>(tile, mean, members, D, n, statistics);
