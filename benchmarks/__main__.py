@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.groups import GROUPS, Settings
 from benchmarks.peers import PEERS, Peer
-from benchmarks.report import Table, cpu_model, load, progress, usable_cores
+from benchmarks.report import Table, command_parser, cpu_model, load, progress, usable_cores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,13 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    summary, _, examples = (__doc__ or "").partition("Examples\n--------\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=summary,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m benchmarks", __doc__)
     add = parser.add_argument
     add("--group", action="append", choices=list(GROUPS), help="default iteration; repeatable")
     add("--workload", default="", metavar="TEXT", help="only workloads whose name contains TEXT")

@@ -45,7 +45,7 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 from threadpoolctl import threadpool_limits
 
 from benchmarks.numpy_twin import Parameters, mean_log_likelihood
-from benchmarks.report import Table, cpu_model, progress
+from benchmarks.report import Table, command_parser, cpu_model, progress
 from fastem import GaussianMixture
 from fastem.initialization import INITIALIZATIONS, Start
 
@@ -437,13 +437,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    summary, _, examples = (__doc__ or "").partition("Examples\n--------\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality",
-        description=summary,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m benchmarks.quality", __doc__)
     add = parser.add_argument
     add("--seeds", type=int, default=3, help="of each data set (%(default)s)")
     add("--first-seed", type=int, default=0, help="the others follow it (%(default)s)")

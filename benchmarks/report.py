@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def command_parser(program: str, doc: str | None) -> argparse.ArgumentParser:
+    """Make a parser whose help is a module's docstring, its examples at the end."""
+    summary, _, examples = (doc or "").partition("Examples\n--------\n")
+    return argparse.ArgumentParser(
+        prog=program,
+        description=summary,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 class Table:

@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels import kernels
-from ._kernels.rows import SERIAL_WORK, aligned_empty, useful_threads
+from ._kernels.rows import (
+    SERIAL_WORK,
+    aligned_empty,
+    kernel_weights,
+    readable,
+    useful_threads,
+)
 
 __all__ = [
     "Clusters",
@@ -47,15 +53,12 @@ TOLERANCE = 1e-4
 # of use to so few rows as k-means is given.
 _MOST_SLOTS = 16
 _GROUP = 32
-# Multiply-adds of one call of the kernels, which nobody can interrupt: about a second.
+# Multiply-adds of one call of the kernels, which nobody can interrupt: about a second. In a call of
+# many problems: of each, if it takes all its steps.
 _ONE_CALL = 10_000_000_000
-# And of one problem that is done in one call, if it takes all its steps.
-_ONE_PROBLEM = 10_000_000_000
 # The work of a step, in multiply-adds, from which threads are of use: they are woken in the time
 # of a million or two.
 _PARALLEL_WORK = 2_000_000
-
-_NO_WEIGHTS: FloatArray = np.empty(0)
 
 
 def _n_slots(n_rows: int, n_features: int, n_clusters: int) -> int:
@@ -68,20 +71,6 @@ def _n_slots(n_rows: int, n_features: int, n_clusters: int) -> int:
 def _threads(n_threads: int, work: int) -> int:
     """Worth starting for so many multiply-adds."""
     return useful_threads(n_threads, work, 1, 1) if work >= _PARALLEL_WORK else 1
-
-
-def _readable(X: FloatArray) -> FloatArray:
-    """Rows that the kernels can step through; a copy where they could not."""
-    if X.flags.aligned and not any(s % X.itemsize for s in X.strides):
-        return X
-    return np.ascontiguousarray(X)
-
-
-def _weights(sample_weight: FloatArray | None) -> FloatArray:
-    """As the kernels take them: empty for none."""
-    if sample_weight is None:
-        return _NO_WEIGHTS
-    return np.ascontiguousarray(sample_weight, dtype=np.float64)
 
 
 class Points:
@@ -109,10 +98,10 @@ class Points:
         self, X: FloatArray, sample_weight: FloatArray | None = None, n_threads: int = 1
     ) -> None:
         self.n_rows, self.n_features = n, D = X.shape
-        self.weights, self.n_threads = _weights(sample_weight), n_threads
+        self.weights, self.n_threads = kernel_weights(sample_weight), n_threads
         self.packed = aligned_empty((kernels.lloyd_points_size(n, D),), np.float64)
         # to copy a number takes longer than to multiply it
-        kernels.lloyd_points(_readable(X), self.packed, _threads(n_threads, 8 * n * D))
+        kernels.lloyd_points(readable(X), self.packed, _threads(n_threads, 8 * n * D))
         begin = -(-D // 8) * 8
         self.shift = self.packed[:D]
         self.rows = self.packed[begin : begin + n * D].reshape(n, D)
@@ -355,7 +344,7 @@ def cluster_many(
     -------
     Clusters
     """
-    X, weights, D = _readable(X), _weights(sample_weight), X.shape[1]
+    X, weights, D = readable(X), kernel_weights(sample_weight), X.shape[1]
     layout = _layout(sizes, n_init, D, n_clusters)
     most, n_rows = int(sizes.max()), int(layout[-1, 1] + layout[-1, 2])
     threads = min(_threads(n_threads, n_rows * n_clusters * D), len(layout))
@@ -364,7 +353,7 @@ def cluster_many(
         np.full(len(layout), -1, dtype=np.intc),
         np.empty((len(layout) if with_centres else 0, n_clusters, D)),
     )
-    if most * n_clusters * D * max_steps <= _ONE_PROBLEM:
+    if most * n_clusters * D * max_steps <= _ONE_CALL:
         size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
         kernels.lloyd_many(
             X,
@@ -443,7 +432,7 @@ def nearest(
     -------
     labels : array of intc of shape (n_rows,)
     """
-    X = _readable(X)
+    X = readable(X)
     (n, D), K = X.shape, len(centres)
     threads = _threads(n_threads, n * D * (K + 8))
     labels = np.empty(n, dtype=np.intc)

@@ -139,8 +139,8 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
     };
     // those that mattered before will most likely do so again, and raise the bar for the others
     int* list = scratch.components;
-    const index n_first =
-        list_where(slack, K, list, [](auto s) { return s == decltype(s)(mattered); });
+    const auto it_mattered = [](auto s) { return s == decltype(s)(mattered); };
+    const index n_first = list_where(slack, K, list, it_mattered);
     evaluate(winner, false);
     for (index a = 0; a < n_first; ++a) {
         expect(list + a + 1, list + n_first);
@@ -178,8 +178,7 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         for (index v = 0; v < G; ++v) store(levels + v * lanes<T>, largest[v]);
         for (index i = 0; i < S<T>::group; ++i) level[i] = static_cast<float>(levels[i]);
     }
-    const index n_kept =
-        list_where(slack, K, list, [](auto s) { return s == decltype(s)(mattered); });
+    const index n_kept = list_where(slack, K, list, it_mattered);
     // like stands beside like: what is best for the first point is a good guess for the next group
     T best = -std::numeric_limits<T>::infinity();
     for (index a = 0; a < n_kept; ++a) {

@@ -30,7 +30,7 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
 }
 
 // Parameters and statistics, however they are computed.
-template <class T> struct FullLayout : Unshared<T> {
+template <class T> struct FullLayout : Unshared<T>, TriangularFactor {
     static constexpr index vectors = point_vectors;
     static constexpr bool wants_log_p = false;
     // Parameters of a component: start = -U mu (padded), U in blocks.
@@ -47,15 +47,6 @@ template <class T> struct FullLayout : Unshared<T> {
                                T* out) {
         triangle_times(precision_cholesky, mean, D, T(-1), out);
         pack_triangle(precision_cholesky, D, out + block * blocks(D));
-    }
-
-    static double keep(const double* old_factor, const double* new_factor, index D,
-                       double* scratch) {
-        return least_stretch(old_factor, new_factor, D, scratch);
-    }
-    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
-                       index D, double* scratch) {
-        return whitened_step(new_factor, old_mean, new_mean, D, scratch);
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first,

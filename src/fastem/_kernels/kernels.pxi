@@ -122,11 +122,6 @@ def group_size(int structure, Py_ssize_t n_features, Py_ssize_t itemsize):
     return group_size_[double](structure, n_features)
 
 
-def tally_length():
-    """Numbers at the end of a slot, after the statistics."""
-    return tally_size
-
-
 def fit_cut(Py_ssize_t itemsize, bint skip):
     """Components less likely than the best by this much, in logarithms, have no part in a point.
 

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from . import STRUCTURES
 from . import kernels as default_kernels
 from .rows import (
-    _NO_DOUBLES,
     _NO_LABELS,
+    _TALLY,
     FloatArray,
     Workspace,
     aligned_empty,
+    kernel_weights,
     tile_size,
     tile_step,
     useful_threads,
@@ -108,9 +109,7 @@ class ManyRows:
     @cached_property
     def weights(self) -> FloatArray:
         """The weights as the kernels take them: empty for none."""
-        if self.sample_weight is None:
-            return _NO_DOUBLES
-        return np.ascontiguousarray(self.sample_weight, dtype=np.float64)
+        return kernel_weights(self.sample_weight)
 
     @cached_property
     def total_weights(self) -> FloatArray:
@@ -180,7 +179,7 @@ class ManyWorkspace:
         n = int(self.rows.layout[:, 3].max(initial=1))
         size = kernels.scratch_size(self.structure, D, K, n, self.dtype.itemsize)
         size += kernels.parameters_size(self.structure, D, K)
-        n_sums = K * kernels.statistics_size(self.structure, D) + kernels.tally_length()
+        n_sums = K * kernels.statistics_size(self.structure, D) + len(_TALLY)
         return (
             aligned_empty((self.n_threads, size), self.dtype),
             # whole cache lines: two threads must not write to one

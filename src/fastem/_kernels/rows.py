@@ -43,6 +43,20 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
     return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
 
 
+def readable(X: FloatArray) -> FloatArray:
+    """Rows that the kernels can step through; a copy where they could not."""
+    if X.flags.aligned and not any(s % X.itemsize for s in X.strides):
+        return X
+    return np.ascontiguousarray(X)
+
+
+def kernel_weights(sample_weight: FloatArray | None) -> FloatArray:
+    """Weights as the kernels take them: empty for none."""
+    if sample_weight is None:
+        return _NO_DOUBLES
+    return np.ascontiguousarray(sample_weight, dtype=np.float64)
+
+
 def tile_step(n_features: int, itemsize: int) -> int:
     """Points that a tile has a multiple of: the widest group of points."""
     return (512 if n_features <= 256 else 1024) // itemsize
@@ -109,9 +123,7 @@ class Rows:
     arrangement: Arrangement = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        X = self.X
-        if not X.flags.aligned or any(s % X.itemsize for s in X.strides):
-            object.__setattr__(self, "X", np.ascontiguousarray(X))
+        object.__setattr__(self, "X", readable(self.X))
         if self.shift is None:
             object.__setattr__(self, "shift", self._nearest_to_zero())
         object.__setattr__(self, "arrangement", Arrangement(self))
@@ -138,9 +150,7 @@ class Rows:
     @cached_property
     def weights(self) -> FloatArray:
         """The weights as the kernels take them: empty for none."""
-        if self.sample_weight is None:
-            return _NO_DOUBLES
-        return np.ascontiguousarray(self.sample_weight, dtype=np.float64)
+        return kernel_weights(self.sample_weight)
 
     @cached_property
     def total_weight(self) -> float:
@@ -331,8 +341,7 @@ class Workspace:
         skipping, arrangement = self.skipping, rows.arrangement
         known = labels is not None or responsibilities is not None
         if known:
-            skipping.known(labels)
-            keys = skipping.no_keys
+            keys = skipping.known(labels)
         else:
             keys = skipping.before(parameters, factors, self.n_threads)
         rows.kernels.accumulate(

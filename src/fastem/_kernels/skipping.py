@@ -63,14 +63,14 @@ class Skipping:
         self.rows, self.structure = rows, structure
         K, kernels, itemsize = n_components, rows.kernels, rows.X.itemsize
         work = rows.n_rows * K * rows.n_features
-        self.enabled = wanted and K > 1 and work >= _LEAST_WORK
+        # without a packed copy: no order to choose, and no memory beyond the data
+        enabled = wanted and rows.pack and K > 1 and work >= _LEAST_WORK
         group = kernels.group_size(structure, rows.n_features, itemsize)
         n_groups = rows.n_tiles * (rows.tile_size // group)
         n_points = rows.n_tiles * rows.tile_size
         n_bytes = 4 * n_groups * K
         kept = (
-            self.enabled
-            and rows.pack  # else: no memory beyond the data
+            enabled
             and n_bytes <= max(_BOUNDS_BYTES, _BOUNDS_SHARE * rows.X.nbytes)
             and rows.n_rows >= _ROWS_A_FEATURE * rows.n_features
         )
@@ -86,21 +86,18 @@ class Skipping:
         self._kept_when_new: float | None = None
         self.row_bits = int(rows.n_rows).bit_length()
         key_bits = (K * K * _PARTS_LEVELS).bit_length()
-        self._sortable = (
-            self.enabled and rows.pack and key_bits + self.row_bits <= 64 and self.row_bits < 32
-        )
-
-    no_keys = _NO_KEYS
+        self._sortable = enabled and key_bits + self.row_bits <= 64 and self.row_bits < 32
 
     def begin(self) -> None:
         """A run begins."""
         self._n_passes = 0
 
-    def known(self, labels: FloatArray | None) -> None:
-        """A pass with known labels, or responsibilities."""
+    def known(self, labels: FloatArray | None) -> NDArray[np.uint64]:
+        """A pass with known labels, or responsibilities; wants no sort keys."""
         if labels is not None and self._sortable:
             self.rows.arrangement.by_labels(labels)
             self._sorted = False
+        return _NO_KEYS
 
     def before(
         self, parameters: Mapping[str, FloatArray], factors: FloatArray, n_threads: int

@@ -56,7 +56,8 @@ template <class T, index group> struct Members {
 };
 
 // Contraction. For parameters that changed from U, mu to U', mu': |y'| >= keep |y| - loss for any
-// point, since y' = A y - U' (mu' - mu) with A = U' U^-1, whose least singular value is keep or more.
+// point, since y' = A y - U' (mu' - mu) with A = U' U^-1, whose least singular value is keep or
+// more.
 // Factors are given as in precisions_cholesky: upper triangular P = U^T, row-major. All loops run
 // along its rows. scratch: D * D doubles, and D.
 
@@ -102,6 +103,17 @@ inline double least_stretch(const double* old_P, const double* new_P, index D, d
     for (index i = 0; i < D; ++i) largest_column = std::max(largest_column, columns[i]);
     return 1 / (1 + std::sqrt(std::min(squares, largest_row * largest_column)));
 }
+
+// For structures whose factors are triangular matrices.
+struct TriangularFactor {
+    static double keep(const double* old_P, const double* new_P, index D, double* scratch) {
+        return least_stretch(old_P, new_P, D, scratch);
+    }
+    static double loss(const double* old_mean, const double* new_mean, const double* new_P, index D,
+                       double* scratch) {
+        return whitened_step(new_P, old_mean, new_mean, D, scratch);
+    }
+};
 
 // For structures whose components share nothing: a tile is read as it is.
 template <class T> struct Unshared {

@@ -8,7 +8,7 @@
 
 namespace fastem {
 
-template <class T> struct Tied : AxisStatistics<T, Squares::none> {
+template <class T> struct Tied : AxisStatistics<T, Squares::none>, TriangularFactor {
     using V = vec<T>;
     using AxisStatistics<T, Squares::none>::vectors;
     // Shared: zeros to start the product from, then U in blocks.
@@ -47,15 +47,6 @@ template <class T> struct Tied : AxisStatistics<T, Squares::none> {
         return sum_of_squares<T>(D, stop, may_stop, q, [&](index j, index v) {
             return load(points + j * n + v * lanes<T>) - V(centre[j]);
         });
-    }
-
-    static double keep(const double* old_factor, const double* new_factor, index D,
-                       double* scratch) {
-        return least_stretch(old_factor, new_factor, D, scratch);
-    }
-    static double loss(const double* old_mean, const double* new_mean, const double* new_factor,
-                       index D, double* scratch) {
-        return whitened_step(new_factor, old_mean, new_mean, D, scratch);
     }
 };
 
