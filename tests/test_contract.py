@@ -12,7 +12,13 @@ import fastem._kernels as compiled
 from fastem._kernels.many import ManyRows, ManyWorkspace
 from fastem._kernels.rows import Rows, Workspace, n_slots, tile_size
 from fastem.covariances import COVARIANCES
-from fastem.families import GaussianMixtureModel, ManyGaussianMixtures, Statistics, merge
+from fastem.families import (
+    GaussianMixtureModel,
+    ManyGaussianMixtures,
+    Regularisation,
+    Statistics,
+    merge,
+)
 
 
 def runnable_isas():
@@ -55,6 +61,9 @@ def model_about(name, weights, means, covariances, shift, **options):
     """The library's model with these parameters, for rows less the shift."""
     structure = COVARIANCES[name]
     factors = structure.precisions_cholesky(covariances)
+    if "reg_covar" in options:
+        ridge = np.full(means.shape[1], options.pop("reg_covar"))
+        options["regularisation"] = Regularisation(ridge)
     return GaussianMixtureModel(structure, weights, means - shift, covariances, factors, **options)
 
 
@@ -153,7 +162,9 @@ def test_many_mixtures_have_the_statistics_of_each(name, dtype, kernels, D, monk
     ]
     fields = ("weights", "means", "covariances", "precisions_cholesky")
     stacked = ManyGaussianMixtures(
-        structure, *(np.stack([getattr(m, f) for m in models]) for f in fields), 1e-3
+        structure,
+        *(np.stack([getattr(m, f) for m in models]) for f in fields),
+        Regularisation.stacked([m.regularisation for m in models]),
     )
     for weight in (None, weights):
         outcomes = []

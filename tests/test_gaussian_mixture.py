@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 import fastem
 from fastem import GaussianMixture
 from fastem.covariances import COVARIANCES
-from fastem.exceptions import IllDefinedCovarianceError, LikelihoodError
+from fastem.exceptions import DataRangeError, IllDefinedCovarianceError, LikelihoodError
 from fastem.initialization import METHODS
 
 NAMES = sorted(COVARIANCES)
@@ -310,20 +310,41 @@ def test_ill_defined_covariance_names_component_and_remedy():
 def test_overflow_is_a_typed_error():
     X = np.random.default_rng(0).normal(size=(50, 2))
     X[7] = 1e200
-    with pytest.raises(IllDefinedCovarianceError, match=r"overflowed.*rows of extreme magnitude"):
-        GaussianMixture(2, random_state=0, init_params="random").fit(X)
-    start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": [np.eye(2)] * 2}
+    with pytest.raises(DataRangeError, match=r"column 0 runs from -2.*to 1e\+200.*is row 7"):
+        GaussianMixture(2, random_state=0).fit(X)
+    X[7] = 1e145
+    precisions = [np.eye(2) * 1e30] * 2
+    start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": precisions}
     with pytest.raises(LikelihoodError, match=r"log-likelihood became -inf.*extreme magnitude"):
         GaussianMixture(2, **start).fit(X)
 
 
-def test_rows_without_a_density_are_named():
-    X = np.random.default_rng(0).normal(size=(50, 2))
-    model = GaussianMixture(2, random_state=0).fit(X)
-    X[[7, 9]] = 1e170
-    for method in (model.predict, model.predict_proba, model.score_samples, model.score):
-        with pytest.raises(LikelihoodError, match=r"2 rows are too far.*first is row 7"):
-            method(X)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_at_the_end_of_the_world(name, dtype):
+    X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0], [9]], 30, axis=0)
+    X = X.astype(dtype)
+    model = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+    far = X.copy()
+    far[[7, 9]] = 1e170 if dtype == np.float64 else 1e30
+    far[9] *= -1
+    r = model.predict_proba(far)
+    np.testing.assert_allclose(r.sum(axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(r.argmax(axis=1), model.predict(far))
+    others = np.delete(np.arange(60), [7, 9])
+    np.testing.assert_array_equal(r[others], model.predict_proba(X)[others])
+    # a little nearer, where nothing overflows, the answer is the same
+    near = np.delete(far, others, axis=0) / far.max() * dtype(1e6)
+    np.testing.assert_allclose(r[[7, 9]], model.predict_proba(near), atol=1e-6)
+    if dtype == np.float64:
+        for method in (model.score_samples, model.score):
+            with pytest.raises(LikelihoodError, match=r"2 rows are too far.*first is row 7"):
+                method(far)
+    else:  # the logarithm of the density is not beyond a double
+        in_double = GaussianMixture.from_sklearn(model.to_sklearn())
+        np.testing.assert_allclose(
+            model.score_samples(far), in_double.score_samples(far.astype(np.float64)), rtol=1e-5
+        )
 
 
 def test_a_far_component_does_not_round_the_others_away():
@@ -603,6 +624,7 @@ def test_not_converging_warns_and_names_the_remedy(blobs):
     assert (model.converged_, model.stop_reason_) == (False, "max_iter")
 
 
+@pytest.mark.filterwarnings("ignore::fastem.exceptions.DegenerateDataWarning")
 def test_many_rows_many_components_and_wide_data():
     rng = np.random.default_rng(0)
     for shape, K, name in (((40, 300), 2, "diag"), ((3000, 2), 100, "full"), ((20, 1), 20, "full")):

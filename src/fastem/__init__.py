@@ -7,9 +7,12 @@ if TYPE_CHECKING:
     from . import covariances, em
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
-    from .mixture import GaussianMixture, fit_many, load
+    from .families import ConjugatePrior
+    from .mixture import FitReport, GaussianMixture, fit_many, load
 
 __all__ = [
+    "ConjugatePrior",
+    "FitReport",
     "GaussianMixture",
     "__version__",
     "covariances",
@@ -22,6 +25,8 @@ __all__ = [
 
 # Imported when first asked for: `fastem --help` should not wait for scikit-learn.
 _HOMES = {
+    "ConjugatePrior": "families",
+    "FitReport": "mixture",
     "GaussianMixture": "mixture",
     "__version__": "_config",
     "cpu_isa": "_kernels",

@@ -5,9 +5,10 @@ A model is anything with
     accumulate(data) -> statistics     # with an attribute log_likelihood: E-step
     maximise(statistics) -> model      # M-step
 
-and, where its M-step maximises a penalised likelihood,
+and, where its M-step maximises more than the likelihood, one or both of
 
-    penalty(statistics) -> float       # the penalty that maximise adds, at given statistics
+    log_prior -> float                 # log-density of a prior at its parameters
+    penalty(statistics) -> float       # a penalty that depends on the statistics
 
 The loop holds no state: it returns a frozen `EMResult`.
 """
@@ -15,7 +16,9 @@ The loop holds no state: it returns a frozen `EMResult`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -100,7 +103,8 @@ class EMResult(Generic[M]):
     model
         The fitted model.
     log_likelihoods : tuple of float
-        One an iteration, of the parameters that the iteration began with.
+        One an iteration, of the parameters that the iteration began with; with the log of the prior
+        added where the model has one.
     reason : str
         Why it stopped, a key of `REASONS`.
     dropped : tuple of str
@@ -108,6 +112,10 @@ class EMResult(Generic[M]):
     skipped : float
         Share of the E-step's work that was left out because it could not matter, from 0 to 1, where
         the data tell of it; for a mixture, of all pairs of a row and a component.
+    seconds : mapping of str to float
+        Time in each of the phases "start" (making a start), "e_step" and "m_step", of all restarts.
+    n_starts : int
+        Runs that this is the best of, those dropped included.
     """
 
     model: M
@@ -115,6 +123,8 @@ class EMResult(Generic[M]):
     reason: str
     dropped: tuple[str, ...] = field(default=())
     skipped: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    n_starts: int = 1
 
     @property
     def converged(self) -> bool:
@@ -169,10 +179,14 @@ def run(
     convergence = convergence or Convergence()
     trace: list[float] = []
     reason, skipped = "max_iter", 0.0
+    seconds = dict.fromkeys(("e_step", "m_step"), 0.0)
     before, explained = model, None  # nothing is known of the step that led to the start
     for iteration in range(1, convergence.max_iter + 1):
+        began = time.perf_counter()
         statistics = model.accumulate(data)
-        log_likelihood = statistics.log_likelihood
+        between = time.perf_counter()
+        seconds["e_step"] += between - began
+        log_likelihood = statistics.log_likelihood + getattr(model, "log_prior", 0.0)
         change = log_likelihood - previous
         if change < 0 and explained is not None:
             allowed = _explained_fall(before, model, explained)
@@ -183,6 +197,7 @@ def run(
         trace.append(log_likelihood)
         skipped += getattr(data, "skipped", 0.0)
         before, model, explained = model, model.maximise(statistics), statistics
+        seconds["m_step"] += time.perf_counter() - between
         previous = log_likelihood
         # every callback hears of every iteration, also of the last
         asked = [callback(iteration, log_likelihood, change) for callback in callbacks]
@@ -192,7 +207,9 @@ def run(
         if stop is not None:
             reason = stop
             break
-    return EMResult(model, tuple(trace), reason, skipped=skipped / max(1, len(trace)))
+    return EMResult(
+        model, tuple(trace), reason, skipped=skipped / max(1, len(trace)), seconds=seconds
+    )
 
 
 def _explained_fall(before: Any, after: Any, statistics: Any) -> Any:
@@ -237,13 +254,17 @@ def run_restarts(
 
     def outcomes() -> Iterator[EMResult[Any] | Exception]:
         for start in starts:
+            began = time.perf_counter()
             try:
+                model = start()
+                seconds = time.perf_counter() - began
                 result = run(
-                    start(), data, convergence=convergence, callbacks=callbacks, previous=previous
+                    model, data, convergence=convergence, callbacks=callbacks, previous=previous
                 )
             except (IllDefinedCovarianceError, LikelihoodError) as error:
                 yield error
                 continue
+            result = replace(result, seconds={"start": seconds, **result.seconds})
             if finished is not None:
                 finished(result)
             yield result
@@ -255,16 +276,21 @@ def best_of(outcomes: Iterable[EMResult[Any] | Exception]) -> EMResult[Any]:
     """The best of several runs, some of which may have failed; see `run_restarts`."""
     best: EMResult[Any] | None = None
     errors: list[Exception] = []
+    seconds: Counter[str] = Counter()
+    n_starts = 0
     for outcome in outcomes:
+        n_starts += 1
+        if not isinstance(outcome, Exception):
+            seconds.update(outcome.seconds)
         if isinstance(outcome, Exception):
             errors.append(outcome)
         elif best is None or outcome.log_likelihood > best.log_likelihood:
             best = outcome
     if best is None:
         raise errors[0] if errors else ValueError("no start was given")
-    if not errors:
+    if n_starts == 1:
         return best
-    return replace(best, dropped=tuple(map(str, errors)))
+    return replace(best, dropped=tuple(map(str, errors)), seconds=dict(seconds), n_starts=n_starts)
 
 
 def run_many(
@@ -300,6 +326,7 @@ def run_many(
     previous, allowed = np.full(members.shape, math.nan), np.full(members.shape, math.inf)
     before, errors = models, models.errors
     going = np.ones(members.shape, dtype=bool)
+    seconds = dict.fromkeys(("e_step", "m_step"), 0.0)  # of all members
     # what a member that failed computes until it is left out means nothing
     with np.errstate(all="ignore"):
         for iteration in range(convergence.max_iter + 1):
@@ -313,12 +340,16 @@ def run_many(
             if not len(members) or iteration == convergence.max_iter:
                 break
             now = replace(convergence, scale=scale)
+            began = time.perf_counter()
             statistics = models.accumulate(data)
-            log_likelihood = statistics.log_likelihood
+            between = time.perf_counter()
+            log_likelihood = statistics.log_likelihood + getattr(models, "log_prior", 0.0)
             fell = now.fell(log_likelihood, previous, allowed) & np.isfinite(log_likelihood)
             met = now.met(log_likelihood - previous) & ~fell
             going = ~(met | fell)
             after = models.maximise(statistics)
+            seconds["e_step"] += between - began
+            seconds["m_step"] += time.perf_counter() - between
             errors = {i: error for i, error in after.errors.items() if not fell[i]}
             for i in np.flatnonzero(~going):
                 outcomes[members[i]] = (
@@ -330,10 +361,13 @@ def run_many(
             models, before, previous = after, models, log_likelihood
     for i, member in enumerate(members):
         outcomes[member] = (models[i], "max_iter")
-    return _with_traces(outcomes, traces)
+    share = {phase: total / max(1, len(outcomes)) for phase, total in seconds.items()}
+    return _with_traces(outcomes, traces, share)
 
 
-def _with_traces(outcomes: list[Any], traces: list[tuple[Any, Any]]) -> list[Any]:
+def _with_traces(
+    outcomes: list[Any], traces: list[tuple[Any, Any]], seconds: Mapping[str, float]
+) -> list[Any]:
     """Results from (model, reason) of each member and the log-likelihoods of each iteration."""
     members = np.concatenate([np.empty(0, dtype=np.intp), *(who for who, _ in traces)])
     values = np.concatenate([np.empty(0), *(values for _, values in traces)])
@@ -343,6 +377,7 @@ def _with_traces(outcomes: list[Any], traces: list[tuple[Any, Any]]) -> list[Any
     for i, (outcome, end) in enumerate(zip(outcomes, ends.tolist(), strict=True)):
         if not isinstance(outcome, Exception):
             model, reason = outcome
-            outcomes[i] = EMResult(model, tuple(values[begin:end].tolist()), reason)
+            trace = tuple(values[begin:end].tolist())
+            outcomes[i] = EMResult(model, trace, reason, seconds=seconds)
         begin = end
     return outcomes

@@ -7,6 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 __all__ = [
     "ConvergenceWarning",
     "DataFileError",
+    "DataRangeError",
+    "DegenerateDataWarning",
     "FastEMError",
     "FitManyError",
     "IllDefinedCovarianceError",
@@ -57,6 +59,15 @@ class FitManyError(FastEMError, ValueError):
             "the place of those that failed"
         )
         self.models, self.errors = models, dict(sorted(errors.items()))
+
+
+class DataRangeError(FastEMError, ValueError):
+    """The data are so large, or so small, that their squares are no floating-point numbers."""
+
+
+class DegenerateDataWarning(ConvergenceWarning):
+    """The data determine less than was asked for: a column is constant, a component has no points,
+    or points so close together that only `reg_covar` keeps its variance from 0."""
 
 
 class DataFileError(FastEMError, ValueError):

@@ -125,7 +125,7 @@ class Rows:
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", readable(self.X))
         if self.shift is None:
-            object.__setattr__(self, "shift", self._nearest_to_zero())
+            object.__setattr__(self, "shift", np.clip(0.0, *self.ranges))
         object.__setattr__(self, "arrangement", Arrangement(self))
 
     @property
@@ -157,23 +157,43 @@ class Rows:
         return float(self.n_rows if self.sample_weight is None else self.weights.sum())
 
     @cached_property
-    def scatter(self) -> FloatArray:
-        """sum of w (x - shift)(x - shift)^T over all rows, (n_features, n_features)."""
-        D = self.n_features
-        one = {
-            "constants": np.zeros(1),
-            "means": np.zeros((1, D)),
-            "precisions_cholesky": np.zeros(D * D),
-        }
-        everyone = np.zeros(self.n_rows, dtype=np.intc)
-        _, _, second, _ = Workspace(self, STRUCTURES["Full"], 1).accumulate(one, labels=everyone)
-        return second.reshape(D, D)
-
-    def _nearest_to_zero(self) -> FloatArray:
+    def ranges(self) -> FloatArray:
+        """Least and greatest number of each column, (2, n_features)."""
         threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
         slots = np.empty((min(self.n_rows, 4 * threads), 2, self.n_features))
         self.kernels.column_ranges(self.X, slots, threads)
-        return np.clip(0.0, slots[:, 0].min(axis=0), slots[:, 1].max(axis=0))
+        return np.stack([slots[:, 0].min(axis=0), slots[:, 1].max(axis=0)])
+
+    @cached_property
+    def scatter(self) -> FloatArray:
+        """sum of w (x - shift)(x - shift)^T over all rows, (n_features, n_features)."""
+        return self._scatter(np.zeros(self.n_features))[1]
+
+    @cached_property
+    def centre(self) -> FloatArray:
+        """Mean of all rows less the shift, (n_features,)."""
+        return self._scatter(np.zeros(self.n_features))[0] / self.total_weight
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Sample covariance of all rows, (n_features, n_features)."""
+        W = self.total_weight
+        # the usual W - 1; weights that sum to less than two rows do not count them
+        result: FloatArray = self._scatter(self.centre)[1] / max(W - 1.0, 0.5 * W)
+        return result
+
+    def _scatter(self, about: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """First and second moments of all rows about a point that is less the shift."""
+        D = self.n_features
+        one = {
+            "constants": np.zeros(1),
+            "means": about[None],
+            "precisions_cholesky": np.zeros(D * D),
+        }
+        everyone = np.zeros(self.n_rows, dtype=np.intc)
+        workspace = Workspace(self, STRUCTURES["Full"], 1)
+        _, first, second, _ = workspace.accumulate(one, labels=everyone)
+        return first[0], second.reshape(D, D)
 
 
 class Arrangement:

@@ -55,6 +55,11 @@ class Covariance(ABC):
         """
         return precisions_cholesky
 
+    @property
+    def own(self) -> bool:
+        """Whether each component has a covariance of its own."""
+        return self.shape(2, 3)[0] == 2
+
     # --- the triple ---------------------------------------------------------------------------
 
     def accumulate(
@@ -72,23 +77,64 @@ class Covariance(ABC):
         """
         return workspace.accumulate(parameters, labels, responsibilities, about)
 
+    def shaped(self, second: FloatArray, n_features: int) -> FloatArray:
+        """The second moments that `accumulate` returns, in the shape of the covariances."""
+        return second
+
     @abstractmethod
-    def estimate(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
-    ) -> FloatArray:
-        """The weighted maximum-likelihood covariances.
+    def moments(self, counts: FloatArray, offsets: FloatArray) -> FloatArray:
+        """sum n d d^T for n points at the offset d of each component, in that shape."""
+
+    def pooled(self, counts: FloatArray) -> FloatArray:
+        """The counts that a covariance is divided by: those of all components that share it."""
+        return counts
+
+    def features_pooled(self, n_features: int) -> int:
+        """How many features share one variance."""
+        return 1
+
+    def divisors(self, counts: FloatArray, n_features: int) -> FloatArray:
+        """What `estimate` divides by: how many squares were summed for each covariance."""
+        return self.pooled(counts) * self.features_pooled(n_features)
+
+    @abstractmethod
+    def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
+        """What a conjugate prior adds to each of the divisors; see `families.regularisation`."""
+
+    @abstractmethod
+    def prior_scale(self, covariance: FloatArray) -> FloatArray:
+        """The scale of a prior that expects the covariance of all rows, (n_features, n_features).
+
+        In the shape of the covariances of one component.
+        """
+
+    @abstractmethod
+    def estimate(self, scatter: FloatArray, divisors: FloatArray, ridge: FloatArray) -> FloatArray:
+        """The covariances: scatter about the new means, divided, the ridge added.
 
         Parameters
         ----------
-        counts : array of shape (n_components,)
-            Sums of responsibilities.
-        offsets : array of shape (n_components, n_features)
-            New means less the means that the moments are about.
-        second : array
-            Second moments, from `accumulate`.
-        reg_covar : float
-            Added to the variances.
+        scatter : array in the shape of the covariances
+        divisors : array
+            See `divisors`.
+        ridge : array
+            From `diagonal`.
         """
+
+    @abstractmethod
+    def diagonal(self, variances: FloatArray) -> FloatArray:
+        """Variances of the features (n_features,) as they are added to those of covariances."""
+
+    @abstractmethod
+    def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        """tr(ridge x precision) of each covariance, in the shape of `pooled`.
+
+        About the number of directions in which nothing but the ridge holds a variance up.
+        """
+
+    @abstractmethod
+    def most_held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        """The largest share of a variance that is the ridge, in any direction; as `held`."""
 
     @abstractmethod
     def shares(
@@ -97,7 +143,7 @@ class Covariance(ABC):
         """What the way of the means contributes to the second moments, and the whole.
 
         Two arrays of one shape: sums of n offset^2, and the diagonal of `second`. Where they are
-        nearly equal, `estimate` would take one large number from another.
+        nearly equal, taking one from the other would leave few digits.
         """
 
     # --- factors ------------------------------------------------------------------------------
@@ -123,9 +169,9 @@ class Covariance(ABC):
         factors, good = self.factorise(covariances, n_threads)
         if np.count_nonzero(good) < np.size(good):
             first = tuple(np.argwhere(~good)[0])
-            # whether the first axis is the components, or something that they share
-            own = self.shape(2, 3)[0] == 2
-            raise ill_defined(int(first[0]) if own else None, len(covariances), covariances[first])
+            raise ill_defined(
+                int(first[0]) if self.own else None, len(covariances), covariances[first]
+            )
         return factors
 
     @abstractmethod
@@ -151,10 +197,6 @@ class Covariance(ABC):
         """log |P_k|: half the log-determinants of the precisions, (K,), or (1,) where shared."""
 
     @abstractmethod
-    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        """Traces of the precision matrices, (K,), or (1,) where they are shared."""
-
-    @abstractmethod
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         """The covariances written out, (n_components, n_features, n_features)."""
 
@@ -172,8 +214,26 @@ class Covariance(ABC):
         return random_state.multivariate_normal(means[component], matrix, n_samples)
 
 
+def _spread(divisors: FloatArray, scatter: FloatArray) -> FloatArray:
+    """Divisors with axes of length 1 behind them, one for each axis of a covariance."""
+    return np.reshape(divisors, np.shape(divisors) + (1,) * (scatter.ndim - np.ndim(divisors)))
+
+
 class AxisAligned(Covariance):
     """A structure without products between features: variances, and standard deviations."""
+
+    def estimate(self, scatter: FloatArray, divisors: FloatArray, ridge: FloatArray) -> FloatArray:
+        # rounding can take a collapsed variance just below 0
+        variances: FloatArray = np.maximum(scatter / _spread(divisors, scatter), 0.0) + ridge
+        return variances
+
+    def prior_scale(self, covariance: FloatArray) -> FloatArray:
+        return np.full(self.shape(1, len(covariance)), covariance.diagonal().mean())
+
+    def shares(
+        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        return self.moments(counts, offsets), self.shaped(second, offsets.shape[-1])
 
     def factorise(
         self, covariances: FloatArray, n_threads: int = 1
@@ -236,6 +296,28 @@ def ill_defined(
 
 class Matrices(Covariance):
     """A structure of whole matrices, whether each component has its own or not."""
+
+    def estimate(self, scatter: FloatArray, divisors: FloatArray, ridge: FloatArray) -> FloatArray:
+        covariances: FloatArray = scatter / _spread(divisors, scatter)
+        D = scatter.shape[-1]
+        covariances.reshape(*scatter.shape[:-2], D * D)[..., :: D + 1] += ridge
+        return covariances
+
+    def prior_scale(self, covariance: FloatArray) -> FloatArray:
+        return covariance.reshape(self.shape(1, len(covariance)))
+
+    def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        variances = np.square(precisions_cholesky).sum(axis=-1)  # of the precision: its diagonal
+        held: FloatArray = (ridge * variances).sum(axis=-1)
+        return held
+
+    def most_held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        # The largest eigenvalue is at most the trace, which is nearly always small enough.
+        held = np.asarray(self.held(ridge, precisions_cholesky))
+        for i in map(tuple, np.argwhere(held >= 0.5)):
+            scaled = np.sqrt(np.broadcast_to(ridge, precisions_cholesky.shape[:-1])[i])[:, None]
+            held[i] = np.linalg.norm(scaled * precisions_cholesky[i], ord=2) ** 2
+        return held
 
     def factorise(
         self, covariances: FloatArray, n_threads: int = 1

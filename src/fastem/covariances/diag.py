@@ -18,23 +18,23 @@ class Diag(AxisAligned):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features
 
-    def estimate(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
-    ) -> FloatArray:
-        variances: FloatArray = second / counts[..., None] - np.square(offsets)
-        # rounding can take a collapsed variance just below 0
-        return np.maximum(variances, 0.0) + reg_covar
+    def moments(self, counts: FloatArray, offsets: FloatArray) -> FloatArray:
+        return counts[..., None] * np.square(offsets)
 
-    def shares(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        return counts[..., None] * np.square(offsets), second
+    def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
+        return degrees_of_freedom + 3
+
+    def diagonal(self, variances: FloatArray) -> FloatArray:
+        return variances[..., None, :]
+
+    def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return (ridge * np.square(precisions_cholesky)).sum(axis=-1)
+
+    def most_held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return (ridge * np.square(precisions_cholesky)).max(axis=-1)
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return np.log(precisions_cholesky).sum(axis=-1)
-
-    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.square(precisions_cholesky).sum(axis=-1)
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, :, None] * np.eye(n_features)

@@ -18,15 +18,17 @@ class Full(Matrices):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features * (n_features + 1) // 2
 
-    def estimate(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
-    ) -> FloatArray:
-        D = offsets.shape[-1]
-        # sum r d d^T / n about the old mean, less the square of the way the mean went
-        covariances = (second / counts[..., None]).reshape(*offsets.shape, D)
-        covariances -= offsets[..., None] * offsets[..., None, :]
-        covariances.reshape(*counts.shape, D * D)[..., :: D + 1] += reg_covar
-        return covariances
+    def shaped(self, second: FloatArray, n_features: int) -> FloatArray:
+        return second.reshape(*second.shape[:-1], n_features, n_features)
+
+    def moments(self, counts: FloatArray, offsets: FloatArray) -> FloatArray:
+        return (counts[..., None] * offsets)[..., None] * offsets[..., None, :]
+
+    def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
+        return degrees_of_freedom + n_features + 2
+
+    def diagonal(self, variances: FloatArray) -> FloatArray:
+        return variances[..., None, :]
 
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
@@ -38,9 +40,6 @@ class Full(Matrices):
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return np.log(precisions_cholesky.diagonal(0, -2, -1)).sum(axis=-1)
-
-    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.square(precisions_cholesky).sum(axis=(-2, -1))
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return np.asarray(covariances)

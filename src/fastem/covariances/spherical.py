@@ -18,24 +18,30 @@ class Spherical(AxisAligned):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components
 
-    def estimate(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
-    ) -> FloatArray:
-        n_features = offsets.shape[-1]
-        # the mean over the features of what a diagonal covariance would be
-        variances: FloatArray = second[..., 0] / counts - np.square(offsets).sum(axis=-1)
-        return np.maximum(variances / n_features, 0.0) + reg_covar
+    def shaped(self, second: FloatArray, n_features: int) -> FloatArray:
+        return second[..., 0]
 
-    def shares(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        return counts * np.square(offsets).sum(axis=-1), second[..., 0]
+    def moments(self, counts: FloatArray, offsets: FloatArray) -> FloatArray:
+        return counts * np.square(offsets).sum(axis=-1)
+
+    def features_pooled(self, n_features: int) -> int:
+        return n_features
+
+    def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
+        return degrees_of_freedom + n_features + 2
+
+    def diagonal(self, variances: FloatArray) -> FloatArray:
+        # the mean over the features of what would be added to a diagonal covariance
+        return variances.mean(axis=-1)[..., None]
+
+    def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return ridge * np.square(precisions_cholesky)
+
+    def most_held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return self.held(ridge, precisions_cholesky)
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return n_features * np.log(precisions_cholesky)
-
-    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return n_features * np.square(precisions_cholesky)
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, None, None] * np.eye(n_features)

@@ -80,14 +80,17 @@ class Tied(Matrices):
         )
         return counts, first, second.sum(axis=-2).reshape(factors.shape), log_likelihood
 
-    def estimate(
-        self, counts: FloatArray, offsets: FloatArray, second: FloatArray, reg_covar: float
-    ) -> FloatArray:
-        D = offsets.shape[-1]
-        between = (np.swapaxes(offsets, -1, -2) * counts[..., None, :]) @ offsets
-        covariances: FloatArray = (second - between) / counts.sum(axis=-1)[..., None, None]
-        covariances.reshape(*counts.shape[:-1], D * D)[..., :: D + 1] += reg_covar
-        return covariances
+    def moments(self, counts: FloatArray, offsets: FloatArray) -> FloatArray:
+        return (np.swapaxes(offsets, -1, -2) * counts[..., None, :]) @ offsets
+
+    def pooled(self, counts: FloatArray) -> FloatArray:
+        return np.asarray(counts.sum(axis=-1))
+
+    def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
+        return degrees_of_freedom + n_features + n_components + 1
+
+    def diagonal(self, variances: FloatArray) -> FloatArray:
+        return variances
 
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
@@ -100,9 +103,6 @@ class Tied(Matrices):
 
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return np.log(precisions_cholesky.diagonal(0, -2, -1)).sum(axis=-1, keepdims=True)
-
-    def precision_traces(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        return np.square(precisions_cholesky).sum(axis=(-2, -1))[..., None]
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return np.broadcast_to(covariances, (n_components, n_features, n_features))

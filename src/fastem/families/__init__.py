@@ -2,6 +2,15 @@
 
 from .many import ManyGaussianMixtures
 from .multivariate_normal import GaussianMixtureModel
+from .regularisation import AUTO, ConjugatePrior, Regularisation
 from .statistics import Statistics, merge
 
-__all__ = ["GaussianMixtureModel", "ManyGaussianMixtures", "Statistics", "merge"]
+__all__ = [
+    "AUTO",
+    "ConjugatePrior",
+    "GaussianMixtureModel",
+    "ManyGaussianMixtures",
+    "Regularisation",
+    "Statistics",
+    "merge",
+]

@@ -24,7 +24,7 @@ class ManyGaussianMixtures(GaussianMixtureModel):
 
     Parameters
     ----------
-    structure, reg_covar, n_threads
+    structure, regularisation, n_threads, log_volume
         As for `GaussianMixtureModel`.
     weights, means, covariances, precisions_cholesky : arrays
         Likewise, stacked along a first axis.
@@ -46,7 +46,7 @@ class ManyGaussianMixtures(GaussianMixtureModel):
             self.means[member].copy(),
             self.covariances[member].copy(),
             self.precisions_cholesky[member].copy(),
-            self.reg_covar,
+            self.regularisation.only(member),
             self.n_threads,
         )
 
@@ -58,6 +58,7 @@ class ManyGaussianMixtures(GaussianMixtureModel):
             self.covariances[chosen],
             self.precisions_cholesky[chosen],
         )
+        some = replace(some, regularisation=self.regularisation.only(chosen))
         if not self.errors:
             return some
         were = np.arange(len(self))[chosen].tolist()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import logsumexp
 
 from .._kernels.many import AnyWorkspace
 from .._kernels.rows import Rows, Workspace
 from ..covariances import Covariance
 from ..exceptions import LikelihoodError
+from .regularisation import Regularisation
 from .statistics import FloatArray, Statistics, merge
 
 #: rows of a matrix, then the labels (n,) or the responsibilities (n, K) that are known of them
 Known = tuple[slice, FloatArray | None, FloatArray | None]
 
 _CANCELLATION = 1e-6
+_FAR_ROWS = 1024  # taken at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,13 @@ class GaussianMixtureModel:
         Less the shift of the rows it is fitted to, so that a large offset costs no digits.
     covariances, precisions_cholesky : arrays
         In the shape of the structure.
-    reg_covar : float
-        Ridge added to the variances by every `maximise`.
+    regularisation : Regularisation
+        What `maximise` maximises beside the likelihood.
     n_threads : int
         Threads for the factorisations, and for `score`.
+    log_volume : float
+        Log of the volume of these coordinates' unit cube in those of the user: densities are the
+        user's.
     """
 
     structure: Covariance
@@ -45,18 +51,20 @@ class GaussianMixtureModel:
     means: FloatArray
     covariances: FloatArray
     precisions_cholesky: FloatArray
-    reg_covar: float = 0.0
+    regularisation: Regularisation = field(default_factory=Regularisation)
     n_threads: int = 1
+    log_volume: float = 0.0
 
     @cached_property
     def constants(self) -> FloatArray:
         """log weight_k + log |P_k| - D/2 log(2 pi): the log-density less its quadratic form."""
         n_features = self.means.shape[-1]
+        everywhere = 0.5 * n_features * math.log(2 * math.pi) + self.log_volume
         with np.errstate(divide="ignore"):  # a weight of 0 is a component without points
             log_weights = np.log(self.weights)
         # half the log-determinants of the precisions
         determinants = self.structure.log_determinants(self.precisions_cholesky, n_features)
-        result: FloatArray = log_weights + determinants - 0.5 * n_features * math.log(2 * math.pi)
+        result: FloatArray = log_weights + determinants - everywhere
         return result
 
     @property
@@ -84,8 +92,18 @@ class GaussianMixtureModel:
             means,
             covariances,
             precisions_cholesky,
-            self.reg_covar,
+            self.regularisation,
             self.n_threads,
+            self.log_volume,
+        )
+
+    def scaled(self, exponent: int) -> Self:
+        """The same mixture in coordinates where every point is multiplied by 2^exponent."""
+        return self._with(
+            self.weights,
+            np.ldexp(self.means, exponent),
+            np.ldexp(self.covariances, 2 * exponent),
+            np.ldexp(self.precisions_cholesky, -exponent),
         )
 
     def moved(self, by: FloatArray) -> Self:
@@ -120,7 +138,7 @@ class GaussianMixtureModel:
         return _statistics(about, data, moments)
 
     def maximise(self, statistics: Statistics) -> Self:
-        """M-step: the weighted maximum-likelihood parameters, the ridge added.
+        """M-step: the weighted maximum-likelihood parameters, or with a prior the most probable.
 
         Raises
         ------
@@ -132,14 +150,31 @@ class GaussianMixtureModel:
         return self._with(weights, means, covariances, factors)
 
     def _estimate(self, statistics: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The weighted maximum-likelihood weights, means and covariances."""
+        """The weighted maximum-likelihood, or most probable, weights, means and covariances."""
+        structure, about, D = self.structure, statistics.about, self.means.shape[-1]
         counts, offsets = statistics.weights_and_offsets
+        shares = counts
         # what overflows is infinite or NaN, and refused by the factorisation
         with np.errstate(over="ignore", invalid="ignore"):
-            covariances = self.structure.estimate(
-                counts, offsets, statistics.second, self.reg_covar
-            )
-        return _shares(counts), statistics.about + offsets, covariances
+            second = structure.shaped(statistics.second, D)
+            if (prior := self.regularisation.prior) is not None:
+                # as if mean_precision points lay at the prior's mean
+                shares = counts + (prior.concentration - 1)
+                second = second + prior.moments(structure, about)
+                way = counts[..., None] * offsets
+                way += prior.mean_precision * (prior.mean[..., None, :] - about)
+                counts = counts + prior.mean_precision
+                offsets = way / counts[..., None]
+            scatter = second - structure.moments(counts, offsets)
+            covariances = structure.estimate(scatter, self._divisors(statistics), self._ridge)
+        return _shares(shares), about + offsets, covariances
+
+    def _divisors(self, statistics: Statistics) -> FloatArray:
+        """How many squares each covariance is the mean of, those of the prior included."""
+        counts, _ = statistics.weights_and_offsets
+        divisors = self.structure.divisors(counts, self.means.shape[-1])
+        prior = self.regularisation.prior
+        return divisors if prior is None else divisors + prior.divisor
 
     def _cancels(self, statistics: Statistics) -> Any:
         """Whether the second moments consist of the way of the means, to six digits or more."""
@@ -156,14 +191,25 @@ class GaussianMixtureModel:
     def penalty(self, statistics: Statistics) -> Any:
         """What the ridge adds to the function that `maximise` maximises.
 
-        S_k / n_k + ridge I is the maximum of Q(theta) - ridge/2 sum_k n_k tr(precision_k), so that
-        one EM step may lower the log-likelihood by as much as this penalty rises, and no more.
+        S_k / n_k + ridge is the maximum of Q(theta) - 1/2 sum_k n_k tr(ridge x precision_k), so
+        that one EM step may lower the log-likelihood by as much as this penalty rises, and no more.
         """
-        return -0.5 * self.reg_covar * (statistics.counts * self._precision_traces).sum(axis=-1)
+        held = self._divisors(statistics) * self._held
+        return -0.5 * held.reshape(*self.means.shape[:-2], -1).sum(axis=-1)
 
     @cached_property
-    def _precision_traces(self) -> FloatArray:
-        return self.structure.precision_traces(self.precisions_cholesky, self.means.shape[-1])
+    def _held(self) -> FloatArray:
+        return self.structure.held(self._ridge, self.precisions_cholesky)
+
+    @property
+    def _ridge(self) -> FloatArray:
+        return self.structure.diagonal(self.regularisation.ridge)
+
+    @cached_property
+    def log_prior(self) -> Any:
+        """Log-density of the prior at these parameters, up to a constant; 0 without a prior."""
+        prior = self.regularisation.prior
+        return 0.0 if prior is None else prior.log_density(self)
 
     def score(self, X: FloatArray, **wanted: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Log-likelihood, responsibilities or labels of rows, where means are not shifted.
@@ -177,25 +223,61 @@ class GaussianMixtureModel:
         Raises
         ------
         LikelihoodError
-            If the density of a row is 0 or NaN for every component.
+            If the logarithm of a row's density overflows, and was asked for.
         """
         # the mean nearest to 0: a component far off must not round away where the others are
         shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
         rows = Rows(X, None, self.n_threads, shift, pack=False)
         workspace = Workspace(rows, self.structure.kernel, len(self.means), skip=False)
+        densities_wanted = wanted.get("log_likelihood", False)
         if wanted.get("responsibilities"):
             wanted["log_likelihood"] = True  # tells which rows have none
-        log_likelihood, responsibilities, labels = workspace.score(
-            self.moved(-shift).parameters, **wanted
-        )
-        bad = ~np.isfinite(log_likelihood) if len(log_likelihood) else labels < 0
-        if bad.any():
+        scores = workspace.score(self.moved(-shift).parameters, **wanted)
+        log_likelihood, _, labels = scores
+        far = np.flatnonzero(~np.isfinite(log_likelihood) if len(log_likelihood) else labels < 0)
+        for begin in range(0, len(far), _FAR_ROWS):
+            some = far[begin : begin + _FAR_ROWS]
+            for values, theirs in zip(scores, self._score_far(X[some]), strict=True):
+                if len(values):
+                    values[some] = theirs
+        if densities_wanted and not np.isfinite(log_likelihood[far]).all():
+            bad = ~np.isfinite(log_likelihood)
             raise LikelihoodError(
-                f"{np.count_nonzero(bad)} rows are too far from every component for their density "
-                f"to be told from 0 in {X.dtype}, the first is row {int(np.argmax(bad))}. Remove "
-                "them, scale the data, or use float64"
+                f"{np.count_nonzero(bad)} rows are too far from every component: the logarithm of "
+                f"their density overflows, the first is row {int(np.argmax(bad))}. Remove them, or "
+                "scale the data"
             )
-        return log_likelihood, responsibilities, labels
+        return scores
+
+    def _score_far(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Log-likelihoods, responsibilities and labels of rows so far off that squares overflow.
+
+        Whitened distances y are taken in units of the row's own size, and only their differences
+        count: |y_k|^2 - |y_l|^2 = (y_k - y_l) (y_k + y_l), in which what is alike in y_k and y_l
+        takes no digits away.
+        """
+        factors = self.structure.matrices(self.precisions_cholesky, *self.means.shape)
+        rows = X.astype(np.float64)
+        size = np.abs(rows).max(axis=1, keepdims=True)
+        directions = np.einsum("ni,kij->nkj", rows / size, factors)
+        centres = np.einsum("ki,kij->kj", self.means, factors) / size[..., None]
+        whitened = directions - centres
+        squares = np.where(self.weights > 0, np.square(whitened).sum(axis=-1), np.inf)
+        nearest = squares.argmin(axis=1)[:, None, None]
+        together, apart = (
+            whitened + np.take_along_axis(whitened, nearest, axis=1),
+            (directions - np.take_along_axis(directions, nearest, axis=1))
+            - (centres - np.take_along_axis(centres, nearest, axis=1)),
+        )
+        excess = (apart * together).sum(axis=-1)
+        excess -= excess[:, self.weights > 0].min(axis=1, keepdims=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # in this order what is beyond all numbers is infinite, and 0 stays 0
+            log_joint = self.constants - 0.5 * np.maximum(excess, 0.0) * size * size
+            total = logsumexp(log_joint, axis=1, keepdims=True)
+            log_likelihood = total - 0.5 * squares.min(axis=1, keepdims=True) * size * size
+        responsibilities = np.exp(log_joint - total)
+        return log_likelihood[:, 0], responsibilities, responsibilities.argmax(axis=1)
 
     @classmethod
     def from_known(
@@ -204,9 +286,8 @@ class GaussianMixtureModel:
         data: AnyWorkspace,
         known: Iterable[Known],
         *,
-        reg_covar: float,
-        n_threads: int = 1,
         given: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Self:
         """Maximum likelihood where labels or responsibilities are known: one M-step.
 
@@ -217,10 +298,10 @@ class GaussianMixtureModel:
             Of all rows.
         known : iterable of (rows, labels, responsibilities)
             Blocks of rows; iterated over twice, so that the second moments are about the means.
-        reg_covar, n_threads
-            As for the class.
         given : mapping, optional
             Fields of the class that are taken as they are instead.
+        **options
+            Other fields of the class.
         """
         given = dict(given or {})
         K, D = data.n_components, data.rows.n_features
@@ -230,8 +311,7 @@ class GaussianMixtureModel:
             np.zeros((*data.shape, K, D)),
             np.empty(0),
             np.ones((*data.shape, *structure.shape(K, D))),
-            reg_covar,
-            n_threads,
+            **options,
         )
 
         def total(model: Self) -> Statistics:

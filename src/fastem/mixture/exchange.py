@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
+from ..families import ConjugatePrior
+from .report import FitReport
+
 FloatArray = NDArray[Any]
 E = TypeVar("E")
 
@@ -22,6 +25,8 @@ def to_sklearn(model: Any) -> SklearnMixture:
     other = SklearnMixture(**{k: v for k, v in model.get_params().items() if k in known})
     if not isinstance(other.init_params, str):
         other.set_params(init_params="kmeans")  # scikit-learn takes names only
+    if isinstance(other.reg_covar, str):
+        other.set_params(reg_covar=SklearnMixture().reg_covar)  # and numbers
     return _copy_fit(model, other)
 
 
@@ -73,6 +78,8 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
             parameters[name] = int(value)
         elif isinstance(value, Real):
             parameters[name] = float(value)
+        elif isinstance(value, ConjugatePrior):
+            parameters[name] = {k: np.asarray(v).tolist() for k, v in vars(value).items()}
         elif name.endswith("_init") or (name == "init_params" and not callable(value)):
             arrays[_PARAMETER + name] = np.asarray(value, dtype=np.float64)
     metadata = {
@@ -81,6 +88,7 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         "n_iter": int(model.n_iter_),
         "lower_bound": float(model.lower_bound_) if np.isfinite(model.lower_bound_) else None,
         "stop_reason": model.stop_reason_,
+        "report": model.fit_report_.as_dict() if hasattr(model, "fit_report_") else None,
         "feature_names": list(getattr(model, "feature_names_in_", [])),
     }
     return arrays, metadata
@@ -95,7 +103,10 @@ def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]
         Where the parts do not fit together; `io.load` makes a ModelFileError of it.
     """
     given = {k.removeprefix(_PARAMETER): v for k, v in arrays.items() if k.startswith(_PARAMETER)}
-    model = cls(**metadata["parameters"], **given)
+    parameters = dict(metadata["parameters"])
+    if isinstance(parameters.get("prior"), dict):
+        parameters["prior"] = ConjugatePrior(**parameters["prior"])
+    model = cls(**parameters, **given)
     model._validate_params()
     K, D = arrays["means_"].shape
     shape = model._structure.shape(K, D)
@@ -118,6 +129,8 @@ def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]
     model.covariance_type_ = model.covariance_type
     model.converged_ = bool(metadata["converged"])
     model.stop_reason_ = str(metadata["stop_reason"])
+    if metadata.get("report"):  # files of older versions have none
+        model.fit_report_ = FitReport.from_dict(metadata["report"])
     model.n_features_in_ = D
     if names := metadata["feature_names"]:
         if len(names) != D:

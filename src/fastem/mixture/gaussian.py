@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar
@@ -16,18 +15,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
-from .._kernels.many import ManyRows
-from .._kernels.rows import Rows, Workspace
 from .._threads import effective_n_threads
-from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES, Covariance
-from ..exceptions import ConvergenceWarning
-from ..families import GaussianMixtureModel
+from ..families import AUTO, ConjugatePrior, GaussianMixtureModel
 from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
-from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
-from .verbose import VerboseReport
+from .fitting import fit
 
 FloatArray = NDArray[Any]
 
@@ -37,7 +31,7 @@ class GaussianMixture(FittedMixture):
     """Gaussian mixture, fitted by EM on all cores.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes and defaults,
-    with `n_threads`, `pack`, `callbacks` and `sample_weight` added.
+    with `reg_covar="auto"`, `prior`, `n_threads`, `pack`, `callbacks` and `sample_weight` added.
 
     Parameters
     ----------
@@ -48,8 +42,10 @@ class GaussianMixture(FittedMixture):
         variance for each feature; "spherical": each has one variance.
     tol : float, default=1e-3
         Converged when the mean log-likelihood per sample changes by less in an iteration.
-    reg_covar : float, default=1e-6
-        Added to the variances in each iteration, in the squared units of the data.
+    reg_covar : float or "auto", default=1e-6
+        Added to the variances in each iteration, in the squared units of the data. "auto" adds
+        1e-6 of the variance of each column (as its interquartile range tells it, so that outliers
+        do not matter), and so does the same at any scale of the data.
     max_iter : int, default=100
         EM iterations at most; 0 keeps the initial parameters.
     n_init : int, default=1
@@ -75,6 +71,9 @@ shape (n_samples, n_components), default="kmeans"
         1 prints starts and iterations, 2 also times and changes.
     verbose_interval : int, default=10
         Iterations between two lines printed.
+    prior : ConjugatePrior, "auto" or None, default=None
+        Fit the most probable parameters under a conjugate prior, instead of the most likely ones,
+        so that no component can collapse. "auto" is a weak prior made from the data.
     n_threads : int or None, default=None
         None: OMP_NUM_THREADS if set, else the physical cores this process may use. -1: all CPUs.
         The result is the same to the last bit for any number.
@@ -110,13 +109,17 @@ shape (n_samples, n_components), default="kmeans"
     n_iter_ : int
         Iterations of the best start.
     lower_bound_ : float
-        Mean log-likelihood per sample in the last iteration of the best start.
+        Mean log-likelihood per sample in the last iteration of the best start; with a prior, the
+        log of its density, up to a constant, is part of it.
     lower_bounds_ : list of float
         The same, of each iteration.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of str
         Their names, where X had names.
+    fit_report_ : FitReport
+        What happened, to print: why it stopped, starts that were dropped, components that are empty
+        or that only `reg_covar` keeps from collapsing, constant columns, times.
 
     Examples
     --------
@@ -139,7 +142,7 @@ shape (n_samples, n_components), default="kmeans"
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCES))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({AUTO})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions(set(METHODS)), callable, "array-like"],
@@ -150,6 +153,7 @@ shape (n_samples, n_components), default="kmeans"
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "prior": [ConjugatePrior, StrOptions({AUTO}), None],
         "n_threads": [Integral, None],
         "pack": ["boolean"],
         "callbacks": [list, tuple, None],
@@ -161,7 +165,7 @@ shape (n_samples, n_components), default="kmeans"
         *,
         covariance_type: str = "full",
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: float | str = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
@@ -172,6 +176,7 @@ shape (n_samples, n_components), default="kmeans"
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
+        prior: ConjugatePrior | str | None = None,
         n_threads: int | None = None,
         pack: bool = True,
         callbacks: Sequence[em.Callback] | None = None,
@@ -190,6 +195,7 @@ shape (n_samples, n_components), default="kmeans"
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.prior = prior
         self.n_threads = n_threads
         self.pack = pack
         self.callbacks = callbacks
@@ -244,50 +250,12 @@ shape (n_samples, n_components), default="kmeans"
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
         """Fit and set the attributes, all at once at the end; returns the validated data."""
-        for callback in self.callbacks or ():
-            if not callable(callback):
-                raise TypeError(f"callbacks: {callback!r} is not a function")
-        validated, columns = check_rows(type(self), X)
-        weight = check_sample_weight(sample_weight, validated)
-        given = Fitted.of(validated, weight, self.n_components)
-        rows = Rows(
-            given.X, given.sample_weight, effective_n_threads(self.n_threads), pack=self.pack
-        )
-        result = self._best_fit(rows, given)
-        self._warn(result)
-        fitted = {
-            **columns,
-            **self._attributes(result, rows.shift, rows.total_weight, rows.X.dtype),
-        }
-        self.__dict__.update(fitted)
-        if "feature_names_in_" not in fitted:
+        outcome = fit(self, X, sample_weight)
+        outcome.report.warn(self.max_iter, stacklevel=4)
+        self.__dict__.update(outcome.attributes)
+        if "feature_names_in_" not in outcome.attributes:
             self.__dict__.pop("feature_names_in_", None)
-        return validated
-
-    def _best_fit(self, rows: Rows, given: Fitted) -> em.EMResult[GaussianMixtureModel]:
-        """The best of all starts; changes nothing here."""
-        continued = self.warm_start and hasattr(self, "converged_")
-        if not continued and side_by_side(self, given):
-            alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
-            return em.best_of(run_starts(self, alone, [given]))
-        workspace = Workspace(rows, self._structure.kernel, self.n_components)
-        convergence = em.Convergence(
-            self.tol, self.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
-        )
-        report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
-        with seeded(self) as random_state:
-            if continued:
-                starts = self._continuation(rows)
-            else:
-                starts = fresh_starts(self, workspace, given, random_state)
-            return em.run_restarts(
-                (report.announced(start) for start in starts),
-                workspace,
-                convergence=convergence,
-                callbacks=[*report.callbacks, *(self.callbacks or ())],
-                previous=self.lower_bound_ * rows.total_weight if continued else np.nan,
-                finished=report.finished,
-            )
+        return outcome.X
 
     @property
     def _structure(self) -> Covariance:
@@ -297,65 +265,6 @@ shape (n_samples, n_components), default="kmeans"
     def _fitted_structure(self) -> Covariance:
         """Of the fitted parameters, whatever `covariance_type` has been set to since."""
         return COVARIANCES[getattr(self, "covariance_type_", self.covariance_type)]
-
-    def _continuation(self, rows: Rows) -> Iterator[Callable[[], GaussianMixtureModel]]:
-        """The one start of `warm_start`: the model as it is."""
-        now = (self.n_components, rows.n_features, self._structure.name)
-        before = (*self.means_.shape, self._fitted_structure.name)
-        if now != before:
-            raise ValueError(
-                "warm_start=True continues a fit of (n_components, n_features, covariance_type) = "
-                f"{before}, but now they are {now}: set warm_start=False to begin anew"
-            )
-        return iter([lambda: self._fitted_model().moved(-rows.shift)])
-
-    def _warn(self, result: em.EMResult[GaussianMixtureModel]) -> None:
-        if result.dropped:
-            warnings.warn(
-                f"{len(result.dropped)} of {self.n_init} starts failed and were dropped, the best "
-                f"of the others is kept. The first failure: {result.dropped[0]}",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if result.converged or self.max_iter == 0 or result.reason == "interrupted":
-            return
-        if result.reason == "likelihood_decreased":
-            message = (
-                f"EM stopped after {result.n_iter} iterations because {em.REASONS[result.reason]}. "
-                "The parameters before that are kept. Scale the input data or increase reg_covar."
-            )
-        else:
-            message = (
-                f"Best performing initialization did not converge in {result.n_iter} iterations. "
-                "Try different init parameters, or increase max_iter, tol, or check for "
-                "degenerate data."
-            )
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-    def _attributes(
-        self,
-        result: em.EMResult[GaussianMixtureModel],
-        shift: FloatArray,
-        total_weight: float,
-        dtype: np.dtype[Any],
-    ) -> dict[str, Any]:
-        """The fitted attributes, in the dtype of the data as in scikit-learn."""
-        model = result.model.moved(shift)
-        bounds = [value / total_weight for value in result.log_likelihoods]
-        factors = model.precisions_cholesky.astype(dtype, copy=False)
-        return {
-            "weights_": model.weights.astype(dtype, copy=False),
-            "means_": model.means.astype(dtype, copy=False),
-            "covariances_": model.covariances.astype(dtype, copy=False),
-            "precisions_cholesky_": factors,
-            "precisions_": self._structure.precisions(factors),
-            "covariance_type_": self.covariance_type,
-            "converged_": result.converged,
-            "stop_reason_": result.reason,
-            "n_iter_": result.n_iter,
-            "lower_bounds_": bounds,
-            "lower_bound_": bounds[-1] if bounds else -np.inf,
-        }
 
     def _fitted_model(self) -> GaussianMixtureModel:
         weights, means, covariances, factors = (
@@ -373,8 +282,7 @@ shape (n_samples, n_components), default="kmeans"
             means,
             covariances,
             factors,
-            self.reg_covar,
-            effective_n_threads(self.n_threads),
+            n_threads=effective_n_threads(self.n_threads),
         )
 
     def _n_parameters(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from sklearn import config_context
 
 from .. import em
 from .._kernels.many import ManyRows
+from .._kernels.rows import Rows
 from .._threads import effective_n_threads
 from .._validation import check_rows, check_sample_weight
-from ..exceptions import ConvergenceWarning, FitManyError
+from ..exceptions import ConvergenceWarning, DegenerateDataWarning, FitManyError
+from ..families import Regularisation
+from .fitting import fit, fitted_attributes, scale_of
 from .gaussian import GaussianMixture
+from .report import FitReport
 from .starts import Fitted, parameter_bytes, run_starts
 
 FloatArray = NDArray[Any]
@@ -104,7 +109,6 @@ def fit_many(
     problems = _problems(pattern, Xs, sample_weight)
     models: list[Any] = [None] * len(problems)
     errors: dict[int, Exception] = {}
-    dropped: dict[int, tuple[str, ...]] = {}
     for batch in _batches(pattern, problems):
         for b, outcome in zip(
             batch, _fit_batch(pattern, [problems[b] for b in batch]), strict=True
@@ -112,12 +116,9 @@ def fit_many(
             if isinstance(outcome, Exception):
                 errors[b] = outcome
                 continue
-            result, attributes = outcome
             models[b] = GaussianMixture(n_components, **parameters)
-            models[b].__dict__.update(problems[b].columns, **attributes)
-            if result.dropped:
-                dropped[b] = result.dropped
-    _warn(pattern, models, dropped)
+            models[b].__dict__.update(problems[b].columns, **outcome)
+    _warn(pattern, models)
     if errors:
         report = FitManyError(models, errors)
         if on_error == "raise":
@@ -191,8 +192,9 @@ def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[lis
 
 def _fit_batch(
     pattern: GaussianMixture, problems: list[_Problem]
-) -> Iterator[tuple[em.EMResult[Any], dict[str, Any]] | Exception]:
-    """The best start of each problem with its fitted attributes, or why all of them failed."""
+) -> Iterator[dict[str, Any] | Exception]:
+    """The fitted attributes of the best start of each problem, or why all of them failed."""
+    began = time.perf_counter()
     each = [problem.rows for problem in problems]
     X = np.concatenate([rows.X for rows in each])
     weights = [rows.sample_weight for rows in each if rows.sample_weight is not None]
@@ -202,32 +204,70 @@ def _fit_batch(
         np.concatenate(weights) if weights else None,
         effective_n_threads(pattern.n_threads),
     )
+    ranges = np.stack(
+        [least.reduceat(X, rows.begins) for least in (np.minimum, np.maximum)], axis=1
+    ).astype(np.float64)
     with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
-        outcomes = run_starts(pattern, rows, each)
-    for b in range(len(problems)):
-        try:
-            result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
-        except ValueError as error:  # every start failed
-            yield error.with_traceback(None)  # which would keep the whole batch alive
-            continue
-        total = float(rows.total_weights[b])
-        yield result, pattern._attributes(result, rows.shifts[b], total, X.dtype)
+        outcomes = run_starts(pattern, rows, each, _regularisations(pattern, rows, each))
+        seconds = (time.perf_counter() - began) / len(problems)
+        for b, problem in enumerate(problems):
+            try:
+                if scale_of(ranges[b], problem.rows.X):
+                    # so large, or small, that it is scaled while it is fitted: on its own
+                    yield fit(pattern, problem.rows.X, problem.rows.sample_weight).attributes
+                    continue
+                result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
+                n, total = len(problem.rows.X), float(rows.total_weights[b])
+                attributes = fitted_attributes(pattern, result, n, rows.shifts[b], total, X.dtype)
+            except ValueError as error:  # every start failed
+                yield error.with_traceback(None)  # which would keep the whole batch alive
+                continue
+            names = problem.columns.get("feature_names_in_")
+            attributes["fit_report_"] = FitReport.of(result, n, ranges[b], seconds, names)
+            yield attributes
 
 
-def _warn(pattern: GaussianMixture, models: list[Any], dropped: dict[int, tuple[str, ...]]) -> None:
-    """One warning for all fits that did not converge, and one for starts that were dropped."""
+def _regularisations(
+    pattern: GaussianMixture, rows: ManyRows, each: list[Fitted]
+) -> list[Regularisation]:
+    """Of each problem; only where they are relative to the data does it matter which."""
+    structure, K = pattern._structure, pattern.n_components
+    options: dict[str, Any] = {"reg_covar": pattern.reg_covar, "prior": pattern.prior}
+    relative = isinstance(pattern.reg_covar, str) or pattern.prior is not None
+    looked_at = range(len(each) if relative else 1)
+    found = []
+    for b in looked_at:
+        one = Rows(each[b].X, each[b].sample_weight, 1, rows.shifts[b], pack=False)
+        found.append(Regularisation.of(structure, one, K, **options))
+    return found if relative else found * len(each)
+
+
+def _warn(pattern: GaussianMixture, models: list[Any]) -> None:
+    """One warning for all fits of which the same is to be said."""
+    n_fits = len(models)
+    reports = {b: model.fit_report_ for b, model in enumerate(models) if model is not None}
+    dropped = [b for b, report in reports.items() if report.dropped_starts]
     if dropped:
-        first = min(dropped)
         warnings.warn(
-            f"Starts failed and were dropped in {len(dropped)} of {len(models)} fits, the best of "
-            f"the others is kept. The first is Xs[{first}]: {dropped[first][0]}",
+            f"Starts failed and were dropped in {len(dropped)} of {n_fits} fits, the best of "
+            f"the others is kept. The first is Xs[{dropped[0]}]: "
+            f"{reports[dropped[0]].dropped_starts[0]}",
             ConvergenceWarning,
             stacklevel=3,
         )
-    lost = [b for b, model in enumerate(models) if model is not None and not model.converged_]
+    degenerate = [b for b, report in reports.items() if report.degeneracies]
+    if degenerate:
+        warnings.warn(
+            f"The data of {len(degenerate)} of {n_fits} fits determine less than was asked for; "
+            f"their fit_report_ tells what. The first is Xs[{degenerate[0]}]: "
+            f"{' '.join(reports[degenerate[0]].degeneracies)}",
+            DegenerateDataWarning,
+            stacklevel=3,
+        )
+    lost = [b for b in reports if not models[b].converged_]
     if lost and pattern.max_iter > 0:
         warnings.warn(
-            f"{len(lost)} of {len(models)} fits did not converge, the first is Xs[{lost[0]}], "
+            f"{len(lost)} of {n_fits} fits did not converge, the first is Xs[{lost[0]}], "
             f"which stopped because {em.REASONS[models[lost[0]].stop_reason_]}. Their stop_reason_ "
             "tells why. Try different init parameters, or increase max_iter, tol, or check for "
             "degenerate data.",

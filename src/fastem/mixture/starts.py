@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from .. import em
 from .._kernels.many import ManyRows, ManyWorkspace
 from .._kernels.rows import SERIAL_WORK, Workspace
 from .._validation import check_means, check_precisions, check_weights
-from ..families import GaussianMixtureModel, ManyGaussianMixtures
+from ..families import GaussianMixtureModel, ManyGaussianMixtures, Regularisation
 from ..initialization import (
     BATCHED,
     INITIALIZATIONS,
@@ -105,7 +107,12 @@ def seeded(estimator: Any) -> Iterator[np.random.RandomState]:
 
 
 def fresh_starts(
-    estimator: Any, workspace: Workspace, fitted: Fitted, random_state: np.random.RandomState
+    estimator: Any,
+    workspace: Workspace,
+    fitted: Fitted,
+    random_state: np.random.RandomState,
+    exponent: int,
+    options: dict[str, Any],
 ) -> Iterator[Callable[[], GaussianMixtureModel]]:
     """One start for each of `n_init`, made when its turn comes.
 
@@ -119,6 +126,10 @@ def fresh_starts(
         The same rows.
     random_state : RandomState
         For all starts, in turn.
+    exponent : int
+        The rows are the user's divided by 2^exponent.
+    options : dict
+        Fields of the models.
 
     Raises
     ------
@@ -126,8 +137,7 @@ def fresh_starts(
         If an init parameter cannot be used.
     """
     rows, structure = workspace.rows, estimator._structure
-    options: dict[str, Any] = {"reg_covar": estimator.reg_covar, "n_threads": rows.n_threads}
-    parameters = given_parameters(estimator, rows.n_features, rows.shift)
+    parameters = given_parameters(estimator, rows.n_features, rows.shift, exponent)
 
     def start() -> GaussianMixtureModel:
         workspace.begin()
@@ -141,8 +151,10 @@ def fresh_starts(
     return iter([start] * estimator.n_init)
 
 
-def given_parameters(estimator: Any, n_features: int, shift: NDArray[Any]) -> dict[str, Any]:
-    """Parameters of a start that the user gave, less the shift.
+def given_parameters(
+    estimator: Any, n_features: int, shift: NDArray[Any], exponent: int = 0
+) -> dict[str, Any]:
+    """Parameters of a start that the user gave, divided by 2^exponent, less the shift.
 
     Raises
     ------
@@ -154,9 +166,11 @@ def given_parameters(estimator: Any, n_features: int, shift: NDArray[Any]) -> di
     if estimator.weights_init is not None:
         parameters["weights"] = check_weights(estimator.weights_init, K)
     if estimator.means_init is not None:
-        parameters["means"] = check_means(estimator.means_init, K, n_features) - shift
+        means = check_means(estimator.means_init, K, n_features)
+        parameters["means"] = np.ldexp(means, -exponent) - shift
     if estimator.precisions_init is not None:
         factors = check_precisions(estimator.precisions_init, structure, K, n_features)
+        factors = np.ldexp(factors, exponent)
         parameters["precisions_cholesky"] = factors
         parameters["covariances"] = structure.covariances(factors)
     return parameters
@@ -176,14 +190,17 @@ def initial(
 
 
 def run_starts(
-    estimator: Any, rows: ManyRows, each: list[Fitted]
+    estimator: Any, rows: ManyRows, each: list[Fitted], regularisations: list[Regularisation]
 ) -> list[em.EMResult[Any] | Exception]:
     """Run `n_init` starts of every problem side by side; returns them problem by problem."""
+    began = time.perf_counter()
     structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
     members = np.repeat(np.arange(len(each)), n_init)
     given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
     knowns = (None, None) if given.keys() >= _ALL else _known(estimator, rows, each)
     ends = np.cumsum(rows.sizes[members])  # of the labels of each start
+    every = Regularisation.stacked(regularisations)
+    seconds = (time.perf_counter() - began) / len(members)  # of a start
 
     interrupted = threading.Event()
 
@@ -196,7 +213,7 @@ def run_starts(
         if "means" in start:
             start["means"] -= rows.shifts[of, None]
         if start.keys() >= _ALL:
-            models = ManyGaussianMixtures(structure, **start, reg_covar=estimator.reg_covar)
+            models = ManyGaussianMixtures(structure, **start, regularisation=every.only(of))
         else:
             theirs = slice(ends[first] - rows.sizes[of[0]], ends[last - 1])
             labels, responsibilities = (
@@ -206,7 +223,7 @@ def run_starts(
                 structure,
                 workspace,
                 [(slice(None), labels, responsibilities)],
-                reg_covar=estimator.reg_covar,
+                regularisation=every.only(of),
                 given=start,
             )
         convergence = em.Convergence(
@@ -215,7 +232,12 @@ def run_starts(
             1.0 / rows.total_weights[of],
             ROUNDING[rows.X.dtype.name],
         )
-        return em.run_many(models, workspace, convergence=convergence)
+        return [
+            outcome
+            if isinstance(outcome, Exception)
+            else replace(outcome, seconds={"start": seconds, **outcome.seconds})
+            for outcome in em.run_many(models, workspace, convergence=convergence)
+        ]
 
     # Every thread has a part of the starts to itself: none waits for another in each iteration.
     work = int(ends[-1]) * rows.n_features * K

@@ -1,0 +1,212 @@
+"""One fit: from the data and an estimator's parameters to its fitted attributes.
+
+Nothing here changes the estimator: what it returns is set all at once, when nothing can fail.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import em
+from .._kernels.many import ManyRows
+from .._kernels.rows import Rows, Workspace
+from .._threads import effective_n_threads
+from .._validation import check_rows, check_sample_weight
+from ..covariances import COVARIANCES
+from ..exceptions import DataRangeError, IllDefinedCovarianceError
+from ..families import GaussianMixtureModel, Regularisation
+from .report import FitReport, empty_components
+from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
+from .verbose import VerboseReport
+
+FloatArray = NDArray[Any]
+
+# Data whose range is 2^exponent, beyond these in either direction, are scaled while they are
+# fitted: squares of them, or sums of squares, would overflow or vanish.
+_LARGEST_EXPONENT = {"float64": 330, "float32": 45}
+# Where not even the covariances of the fitted model could be written down
+_NO_EXPONENT = {"float64": 509, "float32": 61}
+
+
+class Outcome(NamedTuple):
+    """What `fit` leaves."""
+
+    X: FloatArray  # validated
+    attributes: dict[str, Any]
+    report: FitReport
+
+
+def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
+    """Fit `estimator`; see `GaussianMixture.fit`."""
+    began = time.perf_counter()
+    for callback in estimator.callbacks or ():
+        if not callable(callback):
+            raise TypeError(f"callbacks: {callback!r} is not a function")
+    validated, columns = check_rows(type(estimator), X)
+    weight = check_sample_weight(sample_weight, validated)
+    given = Fitted.of(validated, weight, estimator.n_components)
+    n_threads = effective_n_threads(estimator.n_threads)
+    rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
+    exponent = scale_of(rows.ranges, rows.X)
+    if exponent:
+        given = given._replace(X=np.ldexp(given.X, -exponent))
+        rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
+    result = _best(estimator, rows, given, exponent)
+    attributes = {
+        **columns,
+        **fitted_attributes(
+            estimator, result, rows.n_rows, rows.shift, rows.total_weight, rows.X.dtype, exponent
+        ),
+    }
+    attributes["fit_report_"] = FitReport.of(
+        result,
+        rows.n_rows,
+        rows.ranges,
+        time.perf_counter() - began,
+        columns.get("feature_names_in_"),
+    )
+    return Outcome(validated, attributes, attributes["fit_report_"])
+
+
+def scale_of(ranges: FloatArray, X: FloatArray) -> int:
+    """The power of 2 by which rows are divided while they are fitted, mostly 0.
+
+    Parameters
+    ----------
+    ranges : array of shape (2, n_features)
+        See `Rows.ranges`.
+    X : array of shape (n_rows, n_features)
+
+    Raises
+    ------
+    DataRangeError
+        If the variances would overflow, or vanish, in their type.
+    """
+    dtype = X.dtype
+    spans = ranges[1] - ranges[0]
+    exponent = int(math.frexp(spans.max())[1])
+    if abs(exponent) <= _LARGEST_EXPONENT[dtype.name] or not spans.any():
+        return 0
+    if abs(exponent) > _NO_EXPONENT[dtype.name] or not np.isfinite(spans).all():
+        column = int(spans.argmax())
+        row = int(np.abs(X[:, column]).argmax())
+        large = exponent > 0
+        raise DataRangeError(
+            f"the data are too {'large' if large else 'small'} for {dtype.name}: column {column} "
+            f"runs from {ranges[0, column]:.3g} to {ranges[1, column]:.3g}, and the square of that "
+            f"cannot be told from {'infinity' if large else '0'}. Scale the data"
+            + (f", or remove rows of extreme magnitude: the largest is row {row}" if large else "")
+            + (", or use float64" if dtype.name == "float32" else "")
+        )
+    return exponent
+
+
+def _best(
+    estimator: Any, rows: Rows, given: Fitted, exponent: int
+) -> em.EMResult[GaussianMixtureModel]:
+    """The best of all starts."""
+    continued = estimator.warm_start and hasattr(estimator, "converged_")
+    regularisation = Regularisation.of(
+        COVARIANCES[estimator.covariance_type],
+        rows,
+        estimator.n_components,
+        reg_covar=estimator.reg_covar,
+        prior=estimator.prior,
+        exponent=exponent,
+    )
+    if not (continued or exponent) and side_by_side(estimator, given):
+        alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
+        return em.best_of(run_starts(estimator, alone, [given], [regularisation]))
+    workspace = Workspace(rows, estimator._structure.kernel, estimator.n_components)
+    convergence = em.Convergence(
+        estimator.tol, estimator.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
+    )
+    report = VerboseReport(estimator.verbose, estimator.verbose_interval, convergence.scale)
+    options = {
+        "regularisation": regularisation,
+        "n_threads": rows.n_threads,
+        "log_volume": rows.n_features * exponent * math.log(2.0),
+    }
+    with seeded(estimator) as random_state:
+        if continued:
+            starts = _continuation(estimator, rows, exponent, options)
+        else:
+            starts = fresh_starts(estimator, workspace, given, random_state, exponent, options)
+        return em.run_restarts(
+            (report.announced(start) for start in starts),
+            workspace,
+            convergence=convergence,
+            callbacks=[*report.callbacks, *(estimator.callbacks or ())],
+            previous=estimator.lower_bound_ * rows.total_weight if continued else np.nan,
+            finished=report.finished,
+        )
+
+
+def _continuation(
+    estimator: Any, rows: Rows, exponent: int, options: dict[str, Any]
+) -> Iterator[Callable[[], GaussianMixtureModel]]:
+    """The one start of `warm_start`: the model as it is."""
+    now = (estimator.n_components, rows.n_features, estimator._structure.name)
+    before = (*estimator.means_.shape, estimator._fitted_structure.name)
+    if now != before:
+        raise ValueError(
+            "warm_start=True continues a fit of (n_components, n_features, covariance_type) = "
+            f"{before}, but now they are {now}: set warm_start=False to begin anew"
+        )
+    model = replace(estimator._fitted_model(), **options)
+    return iter([lambda: model.scaled(-exponent).moved(-rows.shift)])
+
+
+def fitted_attributes(
+    estimator: Any,
+    result: em.EMResult[GaussianMixtureModel],
+    n_rows: int,
+    shift: FloatArray,
+    total_weight: float,
+    dtype: np.dtype[Any],
+    exponent: int = 0,
+) -> dict[str, Any]:
+    """The fitted attributes, in the dtype of the data as in scikit-learn.
+
+    Raises
+    ------
+    IllDefinedCovarianceError
+        If one cannot be written down in this type.
+    """
+    structure = estimator._structure
+    with np.errstate(over="ignore"):
+        model = result.model.moved(shift).scaled(exponent)
+        weights = np.where(empty_components(model, n_rows), 0.0, model.weights)
+        factors = model.precisions_cholesky.astype(dtype, copy=False)
+        arrays = {
+            "weights_": weights.astype(dtype, copy=False),
+            "means_": model.means.astype(dtype, copy=False),
+            "covariances_": model.covariances.astype(dtype, copy=False),
+            "precisions_cholesky_": factors,
+            "precisions_": structure.precisions(factors),
+        }
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise IllDefinedCovarianceError(
+                "Fitting the mixture model failed because some components have ill-defined "
+                f"empirical covariance: {name} of component "
+                f"{int(np.argwhere(~np.isfinite(values))[0][0])} overflows {dtype.name}. Scale the "
+                "input data, increase reg_covar, or use float64."
+            )
+    bounds = [value / total_weight for value in result.log_likelihoods]
+    return {
+        **arrays,
+        "covariance_type_": estimator.covariance_type,
+        "converged_": result.converged,
+        "stop_reason_": result.reason,
+        "n_iter_": result.n_iter,
+        "lower_bounds_": bounds,
+        "lower_bound_": bounds[-1] if bounds else -np.inf,
+    }

@@ -1,0 +1,242 @@
+"""What a fit has to say beside its parameters: `fit_report_`, and the warnings made of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import em
+from ..exceptions import ConvergenceWarning, DegenerateDataWarning
+from ..families import GaussianMixtureModel
+
+FloatArray = NDArray[Any]
+
+# A component of fewer rows than this has none: what is left of it is rounding
+_NO_ROWS = 1e-9
+_MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What happened in a fit; `print` it.
+
+    Parameters
+    ----------
+    stop_reason : str
+        A key of `fastem.em.REASONS`: "tolerance", "max_iter", "likelihood_decreased" or
+        "interrupted".
+    n_iter : int
+        Iterations of the best start.
+    n_starts : int
+        Starts that were made.
+    dropped_starts : tuple of str
+        What went wrong in each start that was given up.
+    n_components, n_features : int
+        Components that were asked for, and columns of the data.
+    empty_components : tuple of int
+        Components without points; their weight is 0.
+    floored_components : tuple of int
+        Components with a variance, in some direction, that is mostly `reg_covar`: their points
+        coincide, or lie on a line or plane, or the data are smaller than `reg_covar`.
+    constant_columns : tuple of (int or str)
+        Columns without any variance, by name where there are names.
+    skipped : float
+        Share of all pairs of a row and a component that were left out because they could not
+        matter, from 0 to 1.
+    seconds : mapping of str to float
+        Time of each phase, in all starts: "start" (initialisation), "e_step", "m_step", and
+        "total", the whole call.
+    """
+
+    stop_reason: str
+    n_iter: int
+    n_starts: int
+    dropped_starts: tuple[str, ...]
+    n_components: int
+    n_features: int
+    empty_components: tuple[int, ...]
+    floored_components: tuple[int, ...]
+    constant_columns: tuple[int | str, ...]
+    skipped: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        result: em.EMResult[GaussianMixtureModel],
+        n_rows: int,
+        ranges: FloatArray,
+        seconds: float,
+        names: FloatArray | None = None,
+    ) -> FitReport:
+        """The report of a fit.
+
+        Parameters
+        ----------
+        result : EMResult
+        n_rows : int
+        ranges : array of shape (2, n_features)
+            Least and greatest number of each column, in the coordinates of the model.
+        seconds : float
+            How long all of it took.
+        names : array of shape (n_features,), optional
+        """
+        model = result.model
+        constant = constant_columns(ranges)
+        empty = empty_components(model, n_rows)
+        # an empty component is told of as that, constant columns not for every component
+        floored = _floored(model, constant) & ~empty
+        columns = np.flatnonzero(constant).tolist()
+        return cls(
+            stop_reason=result.reason,
+            n_iter=result.n_iter,
+            n_starts=result.n_starts,
+            dropped_starts=result.dropped,
+            n_components=len(model.means),
+            n_features=model.means.shape[1],
+            empty_components=tuple(np.flatnonzero(empty).tolist()),
+            floored_components=tuple(np.flatnonzero(floored).tolist()),
+            constant_columns=tuple(columns if names is None else names[columns].tolist()),
+            skipped=result.skipped,
+            seconds={**result.seconds, "total": seconds},
+        )
+
+    @property
+    def n_effective(self) -> int:
+        """Components that have points."""
+        return self.n_components - len(self.empty_components)
+
+    @property
+    def degeneracies(self) -> tuple[str, ...]:
+        """A sentence, with a remedy, for each thing about the data that spoils the fit."""
+        found = []
+        columns, floored, empty = (
+            self.constant_columns,
+            self.floored_components,
+            self.empty_components,
+        )
+        if len(columns) == self.n_features:
+            found.append(
+                "All rows are equal: one component describes them, and only reg_covar holds its "
+                "variance up."
+            )
+        elif columns:
+            found.append(
+                f"{_named('column', columns)} constant: nothing in {_them(columns)} tells "
+                f"components apart, and only reg_covar holds the variance up. Remove "
+                f"{_them(columns)}."
+            )
+        if empty:
+            found.append(
+                f"{_named('component', empty)} left without points (components are counted from "
+                f"0), with a weight of 0. Decrease n_components to {self.n_effective}."
+            )
+        if floored:
+            found.append(
+                f"{_named('component', floored)} held up by reg_covar in some direction: the "
+                "points there coincide or lie on a line or plane, or reg_covar is large for the "
+                'scale of the data. Decrease n_components, set reg_covar="auto" (relative to the '
+                'data), or prior="auto".'
+            )
+        return tuple(found)
+
+    def warn(self, max_iter: int, stacklevel: int) -> None:
+        """Warn of whatever went wrong: nothing fails in silence."""
+        if self.dropped_starts:
+            _warn(
+                f"{len(self.dropped_starts)} of {self.n_starts} starts failed and were dropped, "
+                f"the best of the others is kept. The first failure: {self.dropped_starts[0]}",
+                stacklevel,
+            )
+        if self.degeneracies:
+            _warn(" ".join(self.degeneracies), stacklevel, DegenerateDataWarning)
+        if self.stop_reason == "likelihood_decreased":
+            _warn(
+                f"EM stopped after {self.n_iter} iterations because "
+                f"{em.REASONS[self.stop_reason]}. The parameters before that are kept. Scale the "
+                "input data or increase reg_covar.",
+                stacklevel,
+            )
+        elif self.stop_reason == "max_iter" and max_iter > 0:
+            _warn(
+                f"Best performing initialization did not converge in {self.n_iter} iterations. "
+                "Try different init parameters, or increase max_iter, tol, or check for "
+                "degenerate data.",
+                stacklevel,
+            )
+
+    def __str__(self) -> str:
+        lines = [
+            f"stopped after {self.n_iter} iterations: {em.REASONS[self.stop_reason]}",
+            f"starts: {self.n_starts}, {len(self.dropped_starts)} dropped",
+            f"components with points: {self.n_effective} of {self.n_components}",
+            f"pairs of a row and a component skipped: {100 * self.skipped:.1f} %",
+        ]
+        phases = ", ".join(
+            f"{phase.replace('_', '-')} {1e3 * time:.3g}" for phase, time in self.seconds.items()
+        )
+        lines.append(f"time in ms: {phases}")
+        lines += [f"dropped start: {reason}" for reason in self.dropped_starts]
+        lines += [f"note: {sentence}" for sentence in self.degeneracies]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, from which `from_dict` makes the same report."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FitReport:
+        """The inverse of `as_dict`, also where JSON has made lists of tuples.
+
+        Raises
+        ------
+        TypeError or LookupError
+            If something is missing or of another type.
+        """
+        known = {f.name: values[f.name] for f in fields(cls)}
+        known = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+        if known["stop_reason"] not in em.REASONS:
+            raise LookupError(f"stop_reason {known['stop_reason']!r} is not known")
+        return cls(**known)
+
+
+def constant_columns(ranges: FloatArray) -> NDArray[np.bool_]:
+    """Which columns differ by no more than the rounding of their numbers; see `Rows.ranges`."""
+    low, high = ranges
+    size = np.maximum(np.abs(low), np.abs(high))
+    constant: NDArray[np.bool_] = high - low <= 4 * np.finfo(np.float64).eps * size
+    return constant
+
+
+def empty_components(model: GaussianMixtureModel, n_rows: int) -> NDArray[np.bool_]:
+    """Which components have no points, but for rounding."""
+    empty: NDArray[np.bool_] = model.weights * n_rows < _NO_ROWS
+    return empty
+
+
+def _floored(model: GaussianMixtureModel, constant: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether at least half of some variance is the ridge, for each component."""
+    structure = model.structure
+    ridge = structure.diagonal(np.where(constant, 0.0, model.regularisation.ridge))
+    floored = structure.most_held(ridge, model.precisions_cholesky) >= 0.5
+    return np.broadcast_to(floored, len(model.means))
+
+
+def _named(kind: str, which: tuple[Any, ...]) -> str:
+    shown = ", ".join(repr(one) for one in which[:_MOST_NAMED])
+    more = f" and {len(which) - _MOST_NAMED} more" if len(which) > _MOST_NAMED else ""
+    plural = len(which) > 1
+    return f"{kind.capitalize()}{'s' * plural} {shown}{more} {'are' if plural else 'is'}"
+
+
+def _them(which: tuple[Any, ...]) -> str:
+    return "them" if len(which) > 1 else "it"
+
+
+def _warn(message: str, stacklevel: int, category: type[Warning] = ConvergenceWarning) -> None:
+    warnings.warn(message, category, stacklevel=stacklevel + 2)
