@@ -68,6 +68,20 @@ class Iteration(NamedTuple):
     log_likelihood: float
 
 
+class Prior(NamedTuple):
+    """The conjugate prior of Fraley and Raftery (2007), and a Dirichlet prior of the weights.
+
+    weights ~ Dirichlet(alpha), mean_k ~ N(mean, covariance_k / kappa), and covariance_k is inverse
+    Wishart with nu degrees of freedom; ``scale`` has the shape of one covariance of the structure.
+    """
+
+    alpha: float
+    mean: Array
+    kappa: float
+    nu: float
+    scale: Array | float
+
+
 class Structure(ABC):
     """A covariance structure: EM written once, for matrices of any structure."""
 
@@ -86,7 +100,11 @@ class Structure(ABC):
         """Divide central second moments by the counts."""
 
     @abstractmethod
-    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+    def most_probable(self, sums: Array, counts: Array, n_features: int, nu: float) -> Array:
+        """Divide scale + scatters by what the mode of the posterior has there (see `Prior`)."""
+
+    @abstractmethod
+    def add_to_diagonal(self, covariances: Array, value: float | Array) -> Array:
         """Return the covariances with ``value`` added to every variance."""
 
     @abstractmethod
@@ -164,13 +182,16 @@ class Structure(ABC):
         X: Array,
         responsibilities: Array,
         sample_weight: Array | None = None,
-        reg_covar: float = 1e-6,
+        reg_covar: float | Array = 1e-6,
+        prior: Prior | None = None,
     ) -> Parameters:
         """Compute the weighted maximum-likelihood parameters given the responsibilities.
 
         As scikit-learn's ``_estimate_gaussian_parameters``: the counts are padded by 10 eps, the
         weights then sum to 1, and ``reg_covar`` is added to every variance. Unlike there, no
         covariance is a difference E[x^2] - E[x]^2: moments are taken about the new means.
+        ``reg_covar`` may be one number for each feature. With a prior: the most probable parameters
+        instead, see `Prior`.
         """
         X = np.asarray(X, np.float64)
         weighted = _weighted(responsibilities, sample_weight)
@@ -180,10 +201,26 @@ class Structure(ABC):
         shift = X.mean(axis=0)
         means = (weighted.T @ (X - shift)) / counts[:, np.newaxis]
         means += shift * (totals / counts)[:, np.newaxis]
-        second = self.statistics(X, responsibilities, means, sample_weight).second
-        covariances = self.covariances_from(second, counts, X.shape[1])
-        covariances = self.add_to_diagonal(covariances, reg_covar)
-        return Parameters(counts / counts.sum(), means, covariances)
+        K, D = means.shape
+        if prior is None:
+            second = self.statistics(X, responsibilities, means, sample_weight).second
+            covariances = self.covariances_from(second, counts, D)
+            covariances = self.add_to_diagonal(covariances, reg_covar)
+            return Parameters(counts / counts.sum(), means, covariances)
+        scatters = np.empty((K, D, D))
+        for k in range(K):
+            d, way = X - means[k], means[k] - prior.mean
+            shrunk = prior.kappa * counts[k] / (prior.kappa + counts[k])
+            scatters[k] = (weighted[:, k, np.newaxis] * d).T @ d + shrunk * np.outer(way, way)
+        sums = prior.scale + self.from_scatters(scatters)
+        covariances = self.most_probable(sums, counts, D, prior.nu)
+        shares = counts + prior.alpha - 1
+        means = (counts[:, np.newaxis] * means + prior.kappa * prior.mean) / (
+            counts[:, np.newaxis] + prior.kappa
+        )
+        return Parameters(
+            shares / shares.sum(), means, self.add_to_diagonal(covariances, reg_covar)
+        )
 
     def fit(
         self,
@@ -223,7 +260,10 @@ class Full(Structure):
     def covariances_from(self, second: Array, counts: Array, n_features: int) -> Array:
         return second / counts[:, np.newaxis, np.newaxis]
 
-    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+    def most_probable(self, sums: Array, counts: Array, n_features: int, nu: float) -> Array:
+        return sums / (counts + nu + n_features + 2)[:, np.newaxis, np.newaxis]
+
+    def add_to_diagonal(self, covariances: Array, value: float | Array) -> Array:
         return covariances + value * np.eye(covariances.shape[-1])
 
     def precisions(self, covariances: Array) -> Array:
@@ -245,7 +285,10 @@ class Tied(Structure):
     def covariances_from(self, second: Array, counts: Array, n_features: int) -> Array:
         return np.asarray(second / counts.sum())
 
-    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+    def most_probable(self, sums: Array, counts: Array, n_features: int, nu: float) -> Array:
+        return np.asarray(sums / (counts.sum() + nu + n_features + len(counts) + 1))
+
+    def add_to_diagonal(self, covariances: Array, value: float | Array) -> Array:
         return np.asarray(covariances + value * np.eye(len(covariances)))
 
     def precisions(self, covariances: Array) -> Array:
@@ -267,7 +310,10 @@ class Diag(Structure):
     def covariances_from(self, second: Array, counts: Array, n_features: int) -> Array:
         return second / counts[:, np.newaxis]
 
-    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
+    def most_probable(self, sums: Array, counts: Array, n_features: int, nu: float) -> Array:
+        return sums / (counts + nu + 3)[:, np.newaxis]
+
+    def add_to_diagonal(self, covariances: Array, value: float | Array) -> Array:
         return covariances + value
 
     def precisions(self, covariances: Array) -> Array:
@@ -289,8 +335,11 @@ class Spherical(Structure):
     def covariances_from(self, second: Array, counts: Array, n_features: int) -> Array:
         return second / (counts * n_features)
 
-    def add_to_diagonal(self, covariances: Array, value: float) -> Array:
-        return covariances + value
+    def most_probable(self, sums: Array, counts: Array, n_features: int, nu: float) -> Array:
+        return sums / (counts * n_features + nu + n_features + 2)
+
+    def add_to_diagonal(self, covariances: Array, value: float | Array) -> Array:
+        return covariances + np.mean(value)
 
     def precisions(self, covariances: Array) -> Array:
         return 1.0 / covariances

@@ -164,6 +164,7 @@ def test_a_narrow_peak_is_not_missed():
     assert figure.axes[0].lines[0].get_ydata().max() >= 0.99 * peak
 
 
+@pytest.mark.filterwarnings("ignore::fastem.exceptions.DegenerateDataWarning")
 def test_an_outlier_does_not_ask_for_a_million_bins():
     X = np.concatenate([blobs(1), [[1e9]]])
     figure = plot_mixture(fitted(X, 2), X)
@@ -221,6 +222,7 @@ def test_many_columns_are_projected():
         assert_on_contour(ellipses(axes)[2 * k + 1], mean, covariance, 2)
 
 
+@pytest.mark.filterwarnings("ignore::fastem.exceptions.DegenerateDataWarning")
 def test_constant_columns_and_few_points_are_drawn():
     X = np.zeros((3, 7))
     X[:, 0] = [1.0, 2.0, 4.0]

@@ -9,7 +9,7 @@ from test_contract import runnable_isas
 from fastem import GaussianMixture, em
 from fastem._kernels.rows import Rows, Workspace
 from fastem.covariances import COVARIANCES
-from fastem.families import GaussianMixtureModel
+from fastem.families import GaussianMixtureModel, Regularisation
 
 NAMES = sorted(COVARIANCES)
 D, K, N = 9, 8, 30_000
@@ -44,7 +44,7 @@ def run(name, X, means, kernels, *, skip, n_threads=1, weight=None, max_iter=12,
         means - rows.shift,
         covariances,
         structure.precisions_cholesky(covariances),
-        1e-6,
+        Regularisation(np.full(n_features, 1e-6)),
     )
     result = em.run(start, workspace, convergence=em.Convergence(tol=0.0, max_iter=max_iter))
     return result, rows

@@ -1,5 +1,7 @@
 """The errors and warnings that fastem raises, all typed so that callers can tell them apart."""
 
+import sys
+import warnings
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
@@ -16,6 +18,18 @@ __all__ = [
     "MissingDependencyError",
     "ModelFileError",
 ]
+
+
+def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
+    """Warn, as of the line outside this package that led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None:
+        module = frame.f_globals.get("__name__", "")
+        # scikit-learn's decorator of `fit` stands between
+        if module.partition(".")[0] != __name__.partition(".")[0] and module != "sklearn.base":
+            break
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 class FastEMError(Exception):

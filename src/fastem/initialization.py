@@ -8,7 +8,6 @@ same `random_state` begins at the same place, except for k-means on many rows, w
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .exceptions import ConvergenceWarning
+from .exceptions import warn
 from .families.multivariate_normal import Known
 from .kmeans import (
     Points,
@@ -110,11 +109,9 @@ def on_all_rows(n_rows: int, n_components: int) -> bool:
 
 def warn_of_few(n_distinct: int, n_clusters: int) -> None:
     """Tell that k-means found fewer clusters than it was asked for, in scikit-learn's words."""
-    warnings.warn(
+    warn(
         f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters "
-        f"({n_clusters}). Possibly due to duplicate points in X.",
-        ConvergenceWarning,
-        stacklevel=3,
+        f"({n_clusters}). Possibly due to duplicate points in X."
     )
 
 

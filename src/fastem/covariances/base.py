@@ -287,11 +287,18 @@ def ill_defined(
             component,
         )
     return IllDefinedCovarianceError(
-        f"{opening}covariance ({which} is not positive definite: its points are too few, "
-        "identical, or lie on a line or plane). Try to decrease the number of components, increase "
-        "reg_covar, or scale the input data.",
+        f"{opening}covariance ({which} is not positive definite{_condition(covariance)}: its "
+        "points are too few, identical, or lie on a line or plane). Try to decrease the number of "
+        "components, increase reg_covar, set a prior, or scale the input data.",
         component,
     )
+
+
+def _condition(covariance: FloatArray) -> str:
+    if np.ndim(covariance) < 2:
+        return ""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return f", with a condition number of {np.linalg.cond(covariance):.2g}"
 
 
 class Matrices(Covariance):
@@ -304,7 +311,10 @@ class Matrices(Covariance):
         return covariances
 
     def prior_scale(self, covariance: FloatArray) -> FloatArray:
-        return covariance.reshape(self.shape(1, len(covariance)))
+        D = len(covariance)
+        if np.linalg.matrix_rank(covariance, hermitian=True) < D:
+            covariance = np.diag(covariance.diagonal())  # a scale must not be singular
+        return covariance.reshape(self.shape(1, D))
 
     def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
         variances = np.square(precisions_cholesky).sum(axis=-1)  # of the precision: its diagonal

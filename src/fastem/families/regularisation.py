@@ -102,6 +102,11 @@ class ConjugatePrior:
                 self.scale is not None and np.shape(self.scale) != of_one,
                 f"of shape {of_one} for covariance_type={structure.name!r}",
             ),
+            (
+                "scale",
+                self.scale is not None and not _positive(np.asarray(self.scale)),
+                "symmetric and positive definite" if len(of_one) == 2 else "positive",
+            ),
         ):
             if wrong:
                 raise ValueError(f"prior: {name} must be {rule}, but it is {getattr(self, name)!r}")
@@ -234,6 +239,12 @@ class Regularisation:
         if prior is not None:
             prior = replace(prior, mean=prior.mean[chosen], scale=prior.scale[chosen])
         return type(self)(self.ridge[chosen], prior)
+
+
+def _positive(scale: FloatArray) -> bool:
+    if scale.ndim < 2:
+        return bool((scale > 0).all())
+    return bool(np.allclose(scale, scale.T) and (np.linalg.eigvalsh(scale) > 0).all())
 
 
 def _relative_ridge(rows: Rows) -> FloatArray:

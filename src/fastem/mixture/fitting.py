@@ -183,7 +183,10 @@ def fitted_attributes(
     structure = estimator._structure
     with np.errstate(over="ignore"):
         model = result.model.moved(shift).scaled(exponent)
-        weights = np.where(empty_components(model, n_rows), 0.0, model.weights)
+        weights, empty = model.weights, empty_components(model, n_rows)
+        if empty.any():
+            weights = np.where(empty, 0.0, weights)
+            weights /= weights.sum()
         factors = model.precisions_cholesky.astype(dtype, copy=False)
         arrays = {
             "weights_": weights.astype(dtype, copy=False),

@@ -251,7 +251,7 @@ shape (n_samples, n_components), default="kmeans"
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
         """Fit and set the attributes, all at once at the end; returns the validated data."""
         outcome = fit(self, X, sample_weight)
-        outcome.report.warn(self.max_iter, stacklevel=4)
+        outcome.report.warn(self.max_iter)
         self.__dict__.update(outcome.attributes)
         if "feature_names_in_" not in outcome.attributes:
             self.__dict__.pop("feature_names_in_", None)

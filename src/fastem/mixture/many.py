@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from .._kernels.many import ManyRows
 from .._kernels.rows import Rows
 from .._threads import effective_n_threads
 from .._validation import check_rows, check_sample_weight
-from ..exceptions import ConvergenceWarning, DegenerateDataWarning, FitManyError
+from ..exceptions import DegenerateDataWarning, FitManyError, warn
 from ..families import Regularisation
 from .fitting import fit, fitted_attributes, scale_of
 from .gaussian import GaussianMixture
@@ -123,7 +122,7 @@ def fit_many(
         report = FitManyError(models, errors)
         if on_error == "raise":
             raise report from report.errors[min(errors)]
-        warnings.warn(str(report), ConvergenceWarning, stacklevel=2)
+        warn(str(report))
     return models
 
 
@@ -248,29 +247,24 @@ def _warn(pattern: GaussianMixture, models: list[Any]) -> None:
     reports = {b: model.fit_report_ for b, model in enumerate(models) if model is not None}
     dropped = [b for b, report in reports.items() if report.dropped_starts]
     if dropped:
-        warnings.warn(
+        warn(
             f"Starts failed and were dropped in {len(dropped)} of {n_fits} fits, the best of "
             f"the others is kept. The first is Xs[{dropped[0]}]: "
             f"{reports[dropped[0]].dropped_starts[0]}",
-            ConvergenceWarning,
-            stacklevel=3,
         )
     degenerate = [b for b, report in reports.items() if report.degeneracies]
     if degenerate:
-        warnings.warn(
+        warn(
             f"The data of {len(degenerate)} of {n_fits} fits determine less than was asked for; "
             f"their fit_report_ tells what. The first is Xs[{degenerate[0]}]: "
             f"{' '.join(reports[degenerate[0]].degeneracies)}",
             DegenerateDataWarning,
-            stacklevel=3,
         )
     lost = [b for b in reports if not models[b].converged_]
     if lost and pattern.max_iter > 0:
-        warnings.warn(
+        warn(
             f"{len(lost)} of {n_fits} fits did not converge, the first is Xs[{lost[0]}], "
             f"which stopped because {em.REASONS[models[lost[0]].stop_reason_]}. Their stop_reason_ "
             "tells why. Try different init parameters, or increase max_iter, tol, or check for "
             "degenerate data.",
-            ConvergenceWarning,
-            stacklevel=3,
         )

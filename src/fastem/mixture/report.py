@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import em
-from ..exceptions import ConvergenceWarning, DegenerateDataWarning
+from ..exceptions import DegenerateDataWarning, warn
 from ..families import GaussianMixtureModel
 
 FloatArray = NDArray[Any]
@@ -138,36 +137,33 @@ class FitReport:
             )
         if floored:
             found.append(
-                f"{_named('component', floored)} held up by reg_covar in some direction: the "
-                "points there coincide or lie on a line or plane, or reg_covar is large for the "
-                'scale of the data. Decrease n_components, set reg_covar="auto" (relative to the '
-                'data), or prior="auto".'
+                f"{_named('component', floored, 'has', 'have')} a variance that is mostly "
+                "reg_covar: the points coincide or lie on a line or plane, or reg_covar is large "
+                'for the scale of the data. Decrease n_components, set prior="auto", or '
+                'reg_covar="auto", which is relative to the scale.'
             )
         return tuple(found)
 
-    def warn(self, max_iter: int, stacklevel: int) -> None:
+    def warn(self, max_iter: int) -> None:
         """Warn of whatever went wrong: nothing fails in silence."""
         if self.dropped_starts:
-            _warn(
+            warn(
                 f"{len(self.dropped_starts)} of {self.n_starts} starts failed and were dropped, "
                 f"the best of the others is kept. The first failure: {self.dropped_starts[0]}",
-                stacklevel,
             )
         if self.degeneracies:
-            _warn(" ".join(self.degeneracies), stacklevel, DegenerateDataWarning)
+            warn(" ".join(self.degeneracies), DegenerateDataWarning)
         if self.stop_reason == "likelihood_decreased":
-            _warn(
+            warn(
                 f"EM stopped after {self.n_iter} iterations because "
                 f"{em.REASONS[self.stop_reason]}. The parameters before that are kept. Scale the "
                 "input data or increase reg_covar.",
-                stacklevel,
             )
         elif self.stop_reason == "max_iter" and max_iter > 0:
-            _warn(
+            warn(
                 f"Best performing initialization did not converge in {self.n_iter} iterations. "
                 "Try different init parameters, or increase max_iter, tol, or check for "
                 "degenerate data.",
-                stacklevel,
             )
 
     def __str__(self) -> str:
@@ -227,16 +223,13 @@ def _floored(model: GaussianMixtureModel, constant: NDArray[np.bool_]) -> NDArra
     return np.broadcast_to(floored, len(model.means))
 
 
-def _named(kind: str, which: tuple[Any, ...]) -> str:
+def _named(kind: str, which: tuple[Any, ...], verb: str = "is", verbs: str = "are") -> str:
     shown = ", ".join(repr(one) for one in which[:_MOST_NAMED])
     more = f" and {len(which) - _MOST_NAMED} more" if len(which) > _MOST_NAMED else ""
-    plural = len(which) > 1
-    return f"{kind.capitalize()}{'s' * plural} {shown}{more} {'are' if plural else 'is'}"
+    if len(which) == 1:
+        return f"{kind.capitalize()} {shown} {verb}"
+    return f"{kind.capitalize()}s {shown}{more} {verbs}"
 
 
 def _them(which: tuple[Any, ...]) -> str:
     return "them" if len(which) > 1 else "it"
-
-
-def _warn(message: str, stacklevel: int, category: type[Warning] = ConvergenceWarning) -> None:
-    warnings.warn(message, category, stacklevel=stacklevel + 2)
