@@ -88,6 +88,10 @@ def _not_negative(text: str) -> float:
     return value
 
 
+def _not_negative_or_auto(text: str) -> float | str:
+    return text if text == "auto" else _not_negative(text)
+
+
 def _column_list(text: str) -> list[str]:
     """Column names or numbers, separated by commas; a name with a comma goes in quotation marks."""
     columns = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
@@ -176,9 +180,15 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--reg-covar",
         "reg_covar",
-        "added to the variances, to keep them positive",
-        type=_not_negative,
+        'added to the variances, to keep them positive; "auto": relative to the data',
+        type=_not_negative_or_auto,
         metavar="X",
+    )
+    parser.add_argument(
+        "--prior",
+        action="store_const",
+        const="auto",
+        help="the most probable parameters under a weak prior, so that no component collapses",
     )
     parser.add_argument(
         "--seed",

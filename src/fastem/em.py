@@ -294,7 +294,11 @@ def best_of(outcomes: Iterable[EMResult[Any] | Exception]) -> EMResult[Any]:
 
 
 def run_many(
-    models: Any, data: Any, *, convergence: Convergence | None = None
+    models: Any,
+    data: Any,
+    *,
+    convergence: Convergence | None = None,
+    seconds: Mapping[str, float] | None = None,
 ) -> list[EMResult[Any] | Exception]:
     """Fit many models by expectation-maximisation, side by side.
 
@@ -312,6 +316,8 @@ def run_many(
         What `models.accumulate` takes, with `data.only(chosen)`.
     convergence : Convergence, optional
         When to stop; its `scale` may be an array, one for each member.
+    seconds : mapping, optional
+        Time that was spent on each member before, by phase.
 
     Returns
     -------
@@ -326,7 +332,7 @@ def run_many(
     previous, allowed = np.full(members.shape, math.nan), np.full(members.shape, math.inf)
     before, errors = models, models.errors
     going = np.ones(members.shape, dtype=bool)
-    seconds = dict.fromkeys(("e_step", "m_step"), 0.0)  # of all members
+    phases = dict.fromkeys(("e_step", "m_step"), 0.0)  # of all members
     # what a member that failed computes until it is left out means nothing
     with np.errstate(all="ignore"):
         for iteration in range(convergence.max_iter + 1):
@@ -348,8 +354,8 @@ def run_many(
             met = now.met(log_likelihood - previous) & ~fell
             going = ~(met | fell)
             after = models.maximise(statistics)
-            seconds["e_step"] += between - began
-            seconds["m_step"] += time.perf_counter() - between
+            phases["e_step"] += between - began
+            phases["m_step"] += time.perf_counter() - between
             errors = {i: error for i, error in after.errors.items() if not fell[i]}
             for i in np.flatnonzero(~going):
                 outcomes[members[i]] = (
@@ -361,8 +367,8 @@ def run_many(
             models, before, previous = after, models, log_likelihood
     for i, member in enumerate(members):
         outcomes[member] = (models[i], "max_iter")
-    share = {phase: total / max(1, len(outcomes)) for phase, total in seconds.items()}
-    return _with_traces(outcomes, traces, share)
+    share = {phase: total / max(1, len(outcomes)) for phase, total in phases.items()}
+    return _with_traces(outcomes, traces, {**(seconds or {}), **share})
 
 
 def _with_traces(

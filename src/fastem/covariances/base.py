@@ -95,7 +95,8 @@ class Covariance(ABC):
 
     def divisors(self, counts: FloatArray, n_features: int) -> FloatArray:
         """What `estimate` divides by: how many squares were summed for each covariance."""
-        return self.pooled(counts) * self.features_pooled(n_features)
+        pooled, n = self.pooled(counts), self.features_pooled(n_features)
+        return pooled if n == 1 else pooled * n
 
     @abstractmethod
     def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
@@ -216,7 +217,7 @@ class Covariance(ABC):
 
 def _spread(divisors: FloatArray, scatter: FloatArray) -> FloatArray:
     """Divisors with axes of length 1 behind them, one for each axis of a covariance."""
-    return np.reshape(divisors, np.shape(divisors) + (1,) * (scatter.ndim - np.ndim(divisors)))
+    return divisors.reshape(divisors.shape + (1,) * (scatter.ndim - divisors.ndim))
 
 
 class AxisAligned(Covariance):

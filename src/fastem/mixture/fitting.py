@@ -22,7 +22,7 @@ from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES
 from ..exceptions import DataRangeError, IllDefinedCovarianceError
 from ..families import GaussianMixtureModel, Regularisation
-from .report import FitReport, empty_components
+from .report import Degeneracies, FitReport
 from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
 from .verbose import VerboseReport
 
@@ -59,20 +59,25 @@ def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
         given = given._replace(X=np.ldexp(given.X, -exponent))
         rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
     result = _best(estimator, rows, given, exponent)
-    attributes = {
-        **columns,
-        **fitted_attributes(
-            estimator, result, rows.n_rows, rows.shift, rows.total_weight, rows.X.dtype, exponent
-        ),
-    }
-    attributes["fit_report_"] = FitReport.of(
-        result,
-        rows.n_rows,
+    model = result.model
+    found = Degeneracies.of(
+        model.structure,
+        model.weights,
+        model.precisions_cholesky,
+        model.regularisation.ridge,
         rows.ranges,
-        time.perf_counter() - began,
-        columns.get("feature_names_in_"),
+        rows.n_rows,
     )
-    return Outcome(validated, attributes, attributes["fit_report_"])
+    report = FitReport.of(
+        result, found, time.perf_counter() - began, columns.get("feature_names_in_")
+    )
+    model = model.moved(rows.shift)
+    if exponent:
+        model = model.scaled(exponent)
+    attributes = fitted_attributes(
+        estimator, model, result, report, rows.total_weight, rows.X.dtype
+    )
+    return Outcome(validated, {**columns, **attributes, "fit_report_": report}, report)
 
 
 def scale_of(ranges: FloatArray, X: FloatArray) -> int:
@@ -90,10 +95,10 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
         If the variances would overflow, or vanish, in their type.
     """
     dtype = X.dtype
-    spans = ranges[1] - ranges[0]
-    exponent = int(math.frexp(spans.max())[1])
-    if abs(exponent) <= _LARGEST_EXPONENT[dtype.name] or not spans.any():
+    if not beyond_scale(ranges, dtype):
         return 0
+    spans = ranges[1] - ranges[0]
+    exponent = math.frexp(spans.max())[1]
     if abs(exponent) > _NO_EXPONENT[dtype.name] or not np.isfinite(spans).all():
         column = int(spans.argmax())
         row = int(np.abs(X[:, column]).argmax())
@@ -106,6 +111,13 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
             + (", or use float64" if dtype.name == "float32" else "")
         )
     return exponent
+
+
+def beyond_scale(ranges: FloatArray, dtype: np.dtype[Any]) -> Any:
+    """Whether rows of this range, or of each of many, are scaled while they are fitted."""
+    spans = (ranges[..., 1, :] - ranges[..., 0, :]).max(axis=-1)
+    largest = 2.0 ** _LARGEST_EXPONENT[dtype.name]
+    return ((spans > largest) | (spans < 1 / largest)) & (spans != 0)
 
 
 def _best(
@@ -166,36 +178,47 @@ def _continuation(
 
 def fitted_attributes(
     estimator: Any,
+    model: GaussianMixtureModel,
     result: em.EMResult[GaussianMixtureModel],
-    n_rows: int,
-    shift: FloatArray,
+    report: FitReport,
     total_weight: float,
     dtype: np.dtype[Any],
-    exponent: int = 0,
 ) -> dict[str, Any]:
     """The fitted attributes, in the dtype of the data as in scikit-learn.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture
+        Only its parameters are read.
+    model : GaussianMixtureModel
+        In the user's coordinates.
+    result : EMResult
+    report : FitReport
+    total_weight : float
+    dtype : dtype
 
     Raises
     ------
     IllDefinedCovarianceError
         If one cannot be written down in this type.
     """
-    structure = estimator._structure
+    weights = model.weights
+    if report.empty_components:
+        weights = weights.copy()
+        weights[list(report.empty_components)] = 0.0
+        weights /= weights.sum()
     with np.errstate(over="ignore"):
-        model = result.model.moved(shift).scaled(exponent)
-        weights, empty = model.weights, empty_components(model, n_rows)
-        if empty.any():
-            weights = np.where(empty, 0.0, weights)
-            weights /= weights.sum()
         factors = model.precisions_cholesky.astype(dtype, copy=False)
         arrays = {
             "weights_": weights.astype(dtype, copy=False),
             "means_": model.means.astype(dtype, copy=False),
             "covariances_": model.covariances.astype(dtype, copy=False),
             "precisions_cholesky_": factors,
-            "precisions_": structure.precisions(factors),
+            "precisions_": model.structure.precisions(factors),
         }
-    for name, values in arrays.items():
+    # nothing else can overflow in double that did not before
+    for name in ("precisions_",) if dtype == np.float64 else arrays:
+        values = arrays[name]
         if not np.isfinite(values).all():
             raise IllDefinedCovarianceError(
                 "Fitting the mixture model failed because some components have ill-defined "

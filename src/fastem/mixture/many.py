@@ -18,9 +18,9 @@ from .._threads import effective_n_threads
 from .._validation import check_rows, check_sample_weight
 from ..exceptions import DegenerateDataWarning, FitManyError, warn
 from ..families import Regularisation
-from .fitting import fit, fitted_attributes, scale_of
+from .fitting import beyond_scale, fit, fitted_attributes
 from .gaussian import GaussianMixture
-from .report import FitReport
+from .report import Degeneracies, FitReport
 from .starts import Fitted, parameter_bytes, run_starts
 
 FloatArray = NDArray[Any]
@@ -191,7 +191,7 @@ def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[lis
 
 def _fit_batch(
     pattern: GaussianMixture, problems: list[_Problem]
-) -> Iterator[dict[str, Any] | Exception]:
+) -> list[dict[str, Any] | Exception]:
     """The fitted attributes of the best start of each problem, or why all of them failed."""
     began = time.perf_counter()
     each = [problem.rows for problem in problems]
@@ -203,27 +203,59 @@ def _fit_batch(
         np.concatenate(weights) if weights else None,
         effective_n_threads(pattern.n_threads),
     )
+    regularisations = _regularisations(pattern, rows, each)
+    with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
+        starts = run_starts(pattern, rows, each, regularisations)
+    outcomes: list[Any] = []
+    for b in range(len(problems)):
+        try:
+            outcomes.append(em.best_of(starts[b * pattern.n_init : (b + 1) * pattern.n_init]))
+        except ValueError as error:  # every start failed
+            outcomes.append(error.with_traceback(None))  # which would keep the batch alive
     ranges = np.stack(
         [least.reduceat(X, rows.begins) for least in (np.minimum, np.maximum)], axis=1
     ).astype(np.float64)
-    with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
-        outcomes = run_starts(pattern, rows, each, _regularisations(pattern, rows, each))
-        seconds = (time.perf_counter() - began) / len(problems)
-        for b, problem in enumerate(problems):
-            try:
-                if scale_of(ranges[b], problem.rows.X):
-                    # so large, or small, that it is scaled while it is fitted: on its own
-                    yield fit(pattern, problem.rows.X, problem.rows.sample_weight).attributes
-                    continue
-                result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
-                n, total = len(problem.rows.X), float(rows.total_weights[b])
-                attributes = fitted_attributes(pattern, result, n, rows.shifts[b], total, X.dtype)
-            except ValueError as error:  # every start failed
-                yield error.with_traceback(None)  # which would keep the whole batch alive
-                continue
-            names = problem.columns.get("feature_names_in_")
-            attributes["fit_report_"] = FitReport.of(result, n, ranges[b], seconds, names)
-            yield attributes
+    seconds = (time.perf_counter() - began) / len(problems)
+    _describe(pattern, problems, rows, ranges, outcomes, seconds)
+    for b in np.flatnonzero(beyond_scale(ranges, X.dtype)).tolist():
+        try:  # such numbers are scaled while they are fitted: on their own
+            outcomes[b] = fit(pattern, each[b].X, each[b].sample_weight).attributes
+        except ValueError as error:
+            outcomes[b] = error.with_traceback(None)
+    return outcomes
+
+
+def _describe(
+    pattern: GaussianMixture,
+    problems: list[_Problem],
+    rows: ManyRows,
+    ranges: FloatArray,
+    outcomes: list[Any],
+    seconds: float,
+) -> None:
+    """Fitted attributes in the place of results."""
+    good = [b for b, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
+    if not good:
+        return
+    models = [outcomes[b].model for b in good]
+    found = Degeneracies.of(
+        pattern._structure,
+        np.stack([model.weights for model in models]),
+        np.stack([model.precisions_cholesky for model in models]),
+        np.stack([model.regularisation.ridge for model in models]),
+        ranges[good],
+        rows.sizes[good, None],
+    )
+    for i, (b, model) in enumerate(zip(good, models, strict=True)):
+        result, theirs = outcomes[b], Degeneracies(*(values[i] for values in found))
+        names = problems[b].columns.get("feature_names_in_")
+        report = FitReport.of(result, theirs, seconds, names)
+        total, moved = float(rows.total_weights[b]), model.moved(rows.shifts[b])
+        try:
+            outcomes[b] = fitted_attributes(pattern, moved, result, report, total, rows.X.dtype)
+            outcomes[b]["fit_report_"] = report
+        except ValueError as error:
+            outcomes[b] = error.with_traceback(None)
 
 
 def _regularisations(

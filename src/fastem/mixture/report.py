@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import em
+from ..covariances import Covariance
 from ..exceptions import DegenerateDataWarning, warn
 from ..families import GaussianMixtureModel
 
@@ -18,6 +19,46 @@ FloatArray = NDArray[Any]
 # A component of fewer rows than this has none: what is left of it is rounding
 _NO_ROWS = 1e-9
 _MOST_NAMED = 8
+
+
+class Degeneracies(NamedTuple):
+    """What the data do not determine, as truth values: of a fit, or with one more axis of many."""
+
+    constant: NDArray[np.bool_]  # (n_features,): columns that differ by rounding only
+    empty: NDArray[np.bool_]  # (n_components,): components without points
+    floored: NDArray[np.bool_]  # (n_components,): a variance of theirs is mostly the ridge
+
+    @classmethod
+    def of(
+        cls,
+        structure: Covariance,
+        weights: FloatArray,
+        precisions_cholesky: FloatArray,
+        ridge: FloatArray,
+        ranges: FloatArray,
+        n_rows: Any,
+    ) -> Degeneracies:
+        """Those of a fit or, with one more axis before all others, of many.
+
+        Parameters
+        ----------
+        structure, weights, precisions_cholesky
+            Of the fitted model.
+        ridge : array of shape (n_features,)
+            See `Regularisation`.
+        ranges : array of shape (2, n_features)
+            Least and greatest number of each column.
+        n_rows : int or array of shape (n_fits, 1)
+        """
+        low, high = ranges[..., 0, :], ranges[..., 1, :]
+        size = np.maximum(np.abs(low), np.abs(high))
+        constant = high - low <= 4 * np.finfo(np.float64).eps * size
+        empty = weights * n_rows < _NO_ROWS
+        # an empty component is told of as that, constant columns not for every component
+        ridge = structure.diagonal(np.where(constant, 0.0, ridge))
+        floored = structure.most_held(ridge, precisions_cholesky) >= 0.5
+        floored = (floored if structure.own else floored[..., None]) & ~empty
+        return cls(constant, empty, floored)
 
 
 @dataclass(frozen=True)
@@ -68,8 +109,7 @@ class FitReport:
     def of(
         cls,
         result: em.EMResult[GaussianMixtureModel],
-        n_rows: int,
-        ranges: FloatArray,
+        found: Degeneracies,
         seconds: float,
         names: FloatArray | None = None,
     ) -> FitReport:
@@ -78,29 +118,22 @@ class FitReport:
         Parameters
         ----------
         result : EMResult
-        n_rows : int
-        ranges : array of shape (2, n_features)
-            Least and greatest number of each column, in the coordinates of the model.
+        found : Degeneracies
         seconds : float
             How long all of it took.
         names : array of shape (n_features,), optional
         """
-        model = result.model
-        constant = constant_columns(ranges)
-        empty = empty_components(model, n_rows)
-        # an empty component is told of as that, constant columns not for every component
-        floored = _floored(model, constant) & ~empty
-        columns = np.flatnonzero(constant).tolist()
+        columns = _true(found.constant)
         return cls(
             stop_reason=result.reason,
             n_iter=result.n_iter,
             n_starts=result.n_starts,
             dropped_starts=result.dropped,
-            n_components=len(model.means),
-            n_features=model.means.shape[1],
-            empty_components=tuple(np.flatnonzero(empty).tolist()),
-            floored_components=tuple(np.flatnonzero(floored).tolist()),
-            constant_columns=tuple(columns if names is None else names[columns].tolist()),
+            n_components=len(found.empty),
+            n_features=len(found.constant),
+            empty_components=_true(found.empty),
+            floored_components=_true(found.floored),
+            constant_columns=columns if names is None else tuple(names[list(columns)].tolist()),
             skipped=result.skipped,
             seconds={**result.seconds, "total": seconds},
         )
@@ -201,26 +234,8 @@ class FitReport:
         return cls(**known)
 
 
-def constant_columns(ranges: FloatArray) -> NDArray[np.bool_]:
-    """Which columns differ by no more than the rounding of their numbers; see `Rows.ranges`."""
-    low, high = ranges
-    size = np.maximum(np.abs(low), np.abs(high))
-    constant: NDArray[np.bool_] = high - low <= 4 * np.finfo(np.float64).eps * size
-    return constant
-
-
-def empty_components(model: GaussianMixtureModel, n_rows: int) -> NDArray[np.bool_]:
-    """Which components have no points, but for rounding."""
-    empty: NDArray[np.bool_] = model.weights * n_rows < _NO_ROWS
-    return empty
-
-
-def _floored(model: GaussianMixtureModel, constant: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether at least half of some variance is the ridge, for each component."""
-    structure = model.structure
-    ridge = structure.diagonal(np.where(constant, 0.0, model.regularisation.ridge))
-    floored = structure.most_held(ridge, model.precisions_cholesky) >= 0.5
-    return np.broadcast_to(floored, len(model.means))
+def _true(values: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(i for i, value in enumerate(values.tolist()) if value)
 
 
 def _named(kind: str, which: tuple[Any, ...], verb: str = "is", verbs: str = "are") -> str:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -200,7 +199,7 @@ def run_starts(
     knowns = (None, None) if given.keys() >= _ALL else _known(estimator, rows, each)
     ends = np.cumsum(rows.sizes[members])  # of the labels of each start
     every = Regularisation.stacked(regularisations)
-    seconds = (time.perf_counter() - began) / len(members)  # of a start
+    seconds = (time.perf_counter() - began) / len(members)  # to make a start
 
     interrupted = threading.Event()
 
@@ -232,12 +231,7 @@ def run_starts(
             1.0 / rows.total_weights[of],
             ROUNDING[rows.X.dtype.name],
         )
-        return [
-            outcome
-            if isinstance(outcome, Exception)
-            else replace(outcome, seconds={"start": seconds, **outcome.seconds})
-            for outcome in em.run_many(models, workspace, convergence=convergence)
-        ]
+        return em.run_many(models, workspace, convergence=convergence, seconds={"start": seconds})
 
     # Every thread has a part of the starts to itself: none waits for another in each iteration.
     work = int(ends[-1]) * rows.n_features * K
