@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -276,21 +275,22 @@ def best_of(outcomes: Iterable[EMResult[Any] | Exception]) -> EMResult[Any]:
     """The best of several runs, some of which may have failed; see `run_restarts`."""
     best: EMResult[Any] | None = None
     errors: list[Exception] = []
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     n_starts = 0
     for outcome in outcomes:
         n_starts += 1
-        if not isinstance(outcome, Exception):
-            seconds.update(outcome.seconds)
         if isinstance(outcome, Exception):
             errors.append(outcome)
-        elif best is None or outcome.log_likelihood > best.log_likelihood:
+            continue
+        for phase, time_in_it in outcome.seconds.items():
+            seconds[phase] = seconds.get(phase, 0.0) + time_in_it
+        if best is None or outcome.log_likelihood > best.log_likelihood:
             best = outcome
     if best is None:
         raise errors[0] if errors else ValueError("no start was given")
     if n_starts == 1:
         return best
-    return replace(best, dropped=tuple(map(str, errors)), seconds=dict(seconds), n_starts=n_starts)
+    return replace(best, dropped=tuple(map(str, errors)), seconds=seconds, n_starts=n_starts)
 
 
 def run_many(
