@@ -125,7 +125,7 @@ shape (n_samples, n_components), default="kmeans"
     --------
     >>> import numpy as np
     >>> from fastem import GaussianMixture
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> X = np.array([[0, 2], [2, 2], [1, 4], [1, 0], [9, 2], [11, 2], [10, 4], [10, 0]])
     >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> sorted(model.means_[:, 0].round(6).tolist())
     [1.0, 10.0]
