@@ -326,9 +326,9 @@ shape (n_samples, n_components), default="kmeans"
             )
         else:
             message = (
-                f"Best performing initialization did not converge in {result.n_iter} iterations. "
-                "Try different init parameters, or increase max_iter, tol, or check for "
-                "degenerate data."
+                "Best performing initialization did not converge. Try different init parameters, "
+                "or increase max_iter, tol, or check for degenerate data. It was stopped at "
+                f"max_iter={self.max_iter}."
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
