@@ -217,7 +217,7 @@ def ill_defined(
     which = (
         "the covariance that all components share"
         if component is None
-        else f"component {component} of {n_components}, counted from 0"
+        else f"component {component} of {n_components} (counted from 0)"
     )
     opening = (
         "Fitting the mixture model failed because some components have ill-defined empirical "

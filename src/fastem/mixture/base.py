@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_sample_weight
+from .._validation import check_sample_weight, validated
 
 FloatArray = NDArray[Any]
 
@@ -58,8 +58,7 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
 
     def _validated(self, X: ArrayLike) -> FloatArray:
         check_is_fitted(self)
-        validated: FloatArray = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return validated
+        return validated(self, X, reset=False)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable component of each row.
@@ -114,8 +113,8 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
         -------
         log_likelihood : float
         """
-        validated = self._validated(X)
-        return self._mean_log_likelihood(validated, check_sample_weight(sample_weight, validated))
+        rows = self._validated(X)
+        return self._mean_log_likelihood(rows, check_sample_weight(sample_weight, rows))
 
     def _mean_log_likelihood(self, X: FloatArray, weight: FloatArray | None = None) -> float:
         log_density = self._score_rows(X, log_likelihood=True)[0]
@@ -123,9 +122,9 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
 
     def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
         """-2 log-likelihood, and a cost for each free parameter that may depend on the rows."""
-        validated = self._validated(X)
-        n_samples = validated.shape[0]
-        log_likelihood = self._mean_log_likelihood(validated) * n_samples
+        rows = self._validated(X)
+        n_samples = rows.shape[0]
+        log_likelihood = self._mean_log_likelihood(rows) * n_samples
         return float(-2 * log_likelihood + self._n_parameters() * cost(n_samples))
 
     def bic(self, X: ArrayLike) -> float:
