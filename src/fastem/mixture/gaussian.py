@@ -249,7 +249,7 @@ shape (n_samples, n_components), default="kmeans"
                 raise TypeError(f"callbacks: {callback!r} is not a function")
         validated, columns = check_rows(type(self), X)
         weight = check_sample_weight(sample_weight, validated)
-        given = Fitted.of(validated, weight, self.n_components)
+        given = Fitted.of(validated, weight, int(self.n_components))
         rows = Rows(
             given.X, given.sample_weight, effective_n_threads(self.n_threads), pack=self.pack
         )
@@ -270,7 +270,7 @@ shape (n_samples, n_components), default="kmeans"
         if not continued and side_by_side(self, given):
             alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
             return em.best_of(run_starts(self, alone, [given]))
-        workspace = Workspace(rows, self._structure.kernel, self.n_components)
+        workspace = Workspace(rows, self._structure.kernel, int(self.n_components))
         convergence = em.Convergence(
             self.tol, self.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
         )

@@ -162,7 +162,7 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
 def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
     X, columns = check_rows(GaussianMixture, X)
     weight = check_sample_weight(sample_weight, X)
-    return _Problem(Fitted.of(X, weight, pattern.n_components), columns)
+    return _Problem(Fitted.of(X, weight, int(pattern.n_components)), columns)
 
 
 # --- fitting ------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
 
 def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[list[int]]:
     """Which are fitted together: of one width and type, and not too many bytes."""
-    K, n_init = pattern.n_components, pattern.n_init
+    K, n_init = int(pattern.n_components), int(pattern.n_init)
     alike: dict[Any, list[int]] = {}
     for b, problem in enumerate(problems):
         X, weight = problem.rows.X, problem.rows.sample_weight
@@ -206,7 +206,7 @@ def _fit_batch(
         outcomes = run_starts(pattern, rows, each)
     for b in range(len(problems)):
         try:
-            result = em.best_of(outcomes[b * pattern.n_init : (b + 1) * pattern.n_init])
+            result = em.best_of(outcomes[b * int(pattern.n_init) : (b + 1) * int(pattern.n_init)])
         except ValueError as error:  # every start failed
             yield error.with_traceback(None)  # which would keep the whole batch alive
             continue
