@@ -14,6 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_sample_weight, validated
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9 there is no set_callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+
 FloatArray = NDArray[Any]
 
 # Parameters that have passed validation, of types that cannot change
@@ -22,7 +30,7 @@ _MOST_VALID = 1000
 _valid: set[Any] = set()
 
 
-class FittedMixture(DensityMixin, BaseEstimator, ABC):
+class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
     """Prediction, densities and criteria of a mixture, in scikit-learn's words.
 
     A subclass says what the fitted model is: `_score_rows` and `_n_parameters`.

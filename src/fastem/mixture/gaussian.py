@@ -27,6 +27,7 @@ from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
 from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
+from .tasks import FitTasks, fit_ended, listened_to
 from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
@@ -262,19 +263,24 @@ shape (n_samples, n_components), default="kmeans"
         self.__dict__.update(fitted)
         if "feature_names_in_" not in fitted:
             self.__dict__.pop("feature_names_in_", None)
+        fit_ended(self, given)
         return validated
 
     def _best_fit(self, rows: Rows, given: Fitted) -> em.EMResult[GaussianMixtureModel]:
         """The best of all starts; changes nothing here."""
         continued = self.warm_start and hasattr(self, "converged_")
-        if not continued and side_by_side(self, given):
+        if not (continued or listened_to(self)) and side_by_side(self, given):
             alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
             return em.best_of(run_starts(self, alone, [given]))
         workspace = Workspace(rows, self._structure.kernel, int(self.n_components))
         convergence = em.Convergence(
             self.tol, self.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
         )
-        report = VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
+        report = (
+            FitTasks(self, given, 1 if continued else int(self.n_init), convergence.scale)
+            if listened_to(self)
+            else VerboseReport(self.verbose, self.verbose_interval, convergence.scale)
+        )
         with seeded(self) as random_state:
             if continued:
                 starts = self._continuation(rows)
