@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
+from .._config import __version__
 from .._validation import check_sample_weight, validated
 
 try:
@@ -53,6 +56,24 @@ class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
             if len(_valid) >= _MOST_VALID:
                 _valid.clear()
             _valid.add((type(self), known))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_fastem_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_fastem_version", "0.1.0 or earlier")
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=f"fastem {__version__}",
+                    original_sklearn_version=f"fastem {version}",
+                ),
+                stacklevel=2,
+            )
+        # parameters that were not known then have their defaults
+        super().__setstate__({**type(self)().get_params(deep=False), **state})
 
     @abstractmethod
     def _score_rows(
