@@ -19,7 +19,31 @@ NAMES = sorted(COVARIANCES)
 ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
 
-@parametrize_with_checks([GaussianMixture(max_iter=20)])
+def softly_divided(X, n_components, random_state):
+    """Responsibilities that depend on each row alone: weights stand for rows then, also with
+    several components. Draws of rows by number are different draws once rows are repeated."""
+    shares = 1.0 + np.tanh(np.outer(X[:, 0], np.arange(n_components)))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+CHECKED = [
+    {},
+    {"n_init": 5},
+    {"n_init": 2, "warm_start": True},
+    {"max_iter": 0},
+    {"pack": False},
+    {"n_threads": 2, "callbacks": []},
+    *({"init_params": method} for method in METHODS),
+    *({"covariance_type": name} for name in NAMES),
+    *(
+        {"covariance_type": name, "n_components": 2, "init_params": softly_divided}
+        for name in NAMES
+    ),
+]
+
+
+# none is expected to fail
+@parametrize_with_checks([GaussianMixture(**{"max_iter": 20, **given}) for given in CHECKED])
 def test_scikit_learn_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
