@@ -178,7 +178,7 @@ N = 50
         ([1.0] * 3 + [np.inf] + [1.0] * 46, ValueError, r"contains infinity.*1 value is.*row 3,"),
         ([0.0] * N, ValueError, "all weights are 0|at least one non-zero"),
         ([1.0] * 49, ValueError, r"\(49,\), expected \(50,\)"),
-        (np.ones((N, 1)), ValueError, "1D array or scalar, got 2D"),
+        (np.ones((N, 1)), ValueError, "Sample weights must be 1D array or scalar"),
         (np.nan, ValueError, "sample_weight contains NaN"),
         (-2.0, ValueError, "Negative values in data passed to `sample_weight`"),
         (["a"] * N, ValueError, "sample_weight: could not convert string to float: 'a'"),
