@@ -168,11 +168,11 @@ MODEL = {
     ),
     "no ridge on a plane": (
         COLLINEAR, {"reg_covar": 0.0},
-        fails(r"component [01] of 2.* condition number of \d.*reg_covar, set a prior", "full"),
+        fails(r"increase reg_covar.*component [01] of 2.* condition number of \d", "full"),
     ),
     "no ridge on a plane, shared": (
         COLLINEAR, {"reg_covar": 0.0},
-        fails(r"the shared covariance is not.* condition number of \d", "tied"),
+        fails(r"the covariance that all.* condition number of \d", "tied"),
     ),
     "start far off": (GOOD, FAR_START, warns("Component 1 is left without points")),
     "weights_init of another sum": (GOOD, {"weights_init": [0.5, 0.6]}, refused("normalized")),

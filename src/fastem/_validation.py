@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
 from .covariances import Covariance
 
@@ -34,16 +35,87 @@ def check_rows(estimator: Any, X: Any) -> tuple[FloatArray, dict[str, Any]]:
 
     Raises
     ------
-    ValueError
-        As scikit-learn's validation, which does the work.
+    TypeError, ValueError
+        See `validated`.
     """
     if _plain(X):
         return X, {"n_features_in_": X.shape[1]}
     seen = estimator.__new__(estimator)
-    validated: FloatArray = validate_data(
-        seen, X, dtype=[np.float64, np.float32], ensure_min_samples=2
-    )
-    return validated, dict(vars(seen))
+    return validated(seen, X, ensure_min_samples=2), dict(vars(seen))
+
+
+def validated(estimator: Any, X: Any, **checks: Any) -> FloatArray:
+    """Rows as float64 or float32, by scikit-learn's validation.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its features are noted or compared.
+    X : array-like of shape (n_samples, n_features)
+    **checks
+        Of `sklearn.utils.validation.validate_data`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As scikit-learn's, in its words; where the fault is, and what to do, is added.
+    """
+    # scikit-learn would take what is under the mask
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        place = _place(np.ma.getmaskarray(X), "masked", X)
+        raise ValueError(f"Input X is a masked array: {place}. Drop these rows, or fill them in.")
+    try:
+        rows: FloatArray = validate_data(estimator, X, dtype=[np.float64, np.float32], **checks)
+    except (TypeError, ValueError) as error:
+        # only now is X searched: what is in order costs nothing
+        error.args = (_explained(str(error), X),)
+        raise
+    return rows
+
+
+def _explained(message: str, X: Any) -> str:
+    """A message of scikit-learn's or NumPy's, with where the fault is and what to do."""
+    opening, *rest = message.split("\n")
+    if opening.startswith("Input X contains"):
+        values = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        place = _place(~np.isfinite(values), "NaN or infinite", X)
+        return "\n".join([opening, f"{place}.", *rest])
+    if opening.startswith("Complex data"):  # the rest is the data
+        return f"{opening}: X must be real. Make features of its .real and .imag."
+    if opening.startswith("could not convert string") and np.ndim(X) == 2:
+        place = _place(
+            np.vectorize(_is_text, otypes=[bool])(np.asarray(X, dtype=object)), "text", X
+        )
+        return f"{message}. {place}. Encode categories as numbers, or drop their columns."
+    if opening.startswith(("float() argument", "setting an array element")):
+        return (
+            f"{message.rstrip('.')}. X must be a table of shape (n_samples, n_features), such as "
+            "an array, a data frame or a list of rows, with one number in each place; it is of the "
+            f"type {type(X).__name__}."
+        )
+    return message
+
+
+def _place(bad: NDArray[np.bool_], what: str, X: Any = None) -> str:
+    """How many values are bad, and where the first is; its column by name where X has names."""
+    n_bad = np.count_nonzero(bad)
+    row, *columns = np.unravel_index(int(bad.argmax()), bad.shape)
+    place = f"{n_bad} value{'s are' if n_bad > 1 else ' is'} {what}, the first in row {row}"
+    for column in columns:
+        names = _get_feature_names(X)
+        place += f" and column {column}" + ("" if names is None else f" ({str(names[column])!r})")
+    return f"{place}, counted from 0"
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that is no number."""
+    if not isinstance(value, str | bytes):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
 
 
 def _plain(X: Any) -> bool:
@@ -60,16 +132,27 @@ def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
 
     Raises
     ------
-    ValueError
-        If one is negative, NaN or infinite, if the shape is wrong, or if all are 0.
+    TypeError, ValueError
+        If one is no number, negative, NaN or infinite, if the shape is wrong, or if all are 0.
     """
     if sample_weight is None:
         return None
     # float64 whatever X is: a view of one number, with as many rows, stands in for X
     rows = np.broadcast_to(np.float64(0), (X.shape[0], 1))
-    weight: FloatArray = _check_sample_weight(
-        sample_weight, rows, dtype=np.float64, ensure_non_negative=True
-    )
+    if isinstance(sample_weight, Number):  # scikit-learn does not look at one for all
+        sample_weight = np.full(X.shape[0], sample_weight)
+    try:
+        weight: FloatArray = _check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+    except (TypeError, ValueError) as error:
+        if "sample" not in str(error).lower():
+            error.args = (f"sample_weight: {error}",)
+        elif str(error).startswith(("Input sample_weight contains", "Negative values")):
+            values = np.asarray(sample_weight, dtype=np.float64)
+            place = _place(~(np.isfinite(values) & (values >= 0)), "negative, NaN or infinite")
+            error.args = (f"{error} {place}.",)
+        raise
     if not weight.any():
         raise ValueError("sample_weight: all weights are 0, so no row is left")
     # Only ratios matter. Weights of an absurd size would overflow or vanish in sums, the more so in

@@ -276,21 +276,25 @@ def ill_defined(
 ) -> IllDefinedCovarianceError:
     """The error for a covariance that is not positive definite; component None: all share it."""
     which = (
-        "the shared covariance"
+        "the covariance that all components share"
         if component is None
-        else f"component {component} of {n_components}, counted from 0,"
+        else f"component {component} of {n_components} (counted from 0)"
     )
-    opening = "Fitting the mixture model failed because some components have ill-defined empirical "
+    opening = (
+        "Fitting the mixture model failed because some components have ill-defined empirical "
+        "covariance"
+    )
     if not np.isfinite(covariance).all():
         return IllDefinedCovarianceError(
-            f"{opening}covariance ({which} overflowed: the squares of the data are too large for "
-            "floating-point numbers). Scale the input data, or remove rows of extreme magnitude.",
+            f"{opening}: the squares of the data are too large for floating-point numbers, and "
+            f"{which} overflowed. Scale the input data, or remove rows of extreme magnitude.",
             component,
         )
     return IllDefinedCovarianceError(
-        f"{opening}covariance ({which} is not positive definite{_condition(covariance)}: its "
-        "points are too few, identical, or lie on a line or plane). Try to decrease the number of "
-        "components, increase reg_covar, set a prior, or scale the input data.",
+        f"{opening} (for instance caused by singleton or collapsed samples). Try to decrease the "
+        "number of components, increase reg_covar, or scale the input data. Or set a prior. At "
+        f"fault is {which}: its points are too few, identical, or lie on a line or plane"
+        f"{_condition(covariance)}.",
         component,
     )
 

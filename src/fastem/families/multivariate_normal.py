@@ -235,6 +235,10 @@ class GaussianMixtureModel:
         scores = workspace.score(self.moved(-shift).parameters, **wanted)
         log_likelihood, _, labels = scores
         far = np.flatnonzero(~np.isfinite(log_likelihood) if len(log_likelihood) else labels < 0)
+        if (nowhere := far[~np.isfinite(X[far]).all(axis=1)]).size:  # where nobody validated
+            raise LikelihoodError(
+                f"{len(nowhere)} rows hold NaN or infinite values, the first is row {nowhere[0]}"
+            )
         for begin in range(0, len(far), _FAR_ROWS):
             some = far[begin : begin + _FAR_ROWS]
             for values, theirs in zip(scores, self._score_far(X[some]), strict=True):

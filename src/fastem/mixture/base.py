@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
@@ -10,9 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_sample_weight
+from .._config import __version__
+from .._validation import check_sample_weight, validated
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9 there is no set_callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
 
 FloatArray = NDArray[Any]
 
@@ -22,7 +33,7 @@ _MOST_VALID = 1000
 _valid: set[Any] = set()
 
 
-class FittedMixture(DensityMixin, BaseEstimator, ABC):
+class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
     """Prediction, densities and criteria of a mixture, in scikit-learn's words.
 
     A subclass says what the fitted model is: `_score_rows` and `_n_parameters`.
@@ -46,6 +57,24 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
                 _valid.clear()
             _valid.add((type(self), known))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_fastem_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_fastem_version", "0.1.0 or earlier")
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=f"fastem {__version__}",
+                    original_sklearn_version=f"fastem {version}",
+                ),
+                stacklevel=2,
+            )
+        # parameters that were not known then have their defaults
+        super().__setstate__({**type(self)().get_params(deep=False), **state})
+
     @abstractmethod
     def _score_rows(
         self, X: FloatArray, **wanted: bool
@@ -58,8 +87,7 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
 
     def _validated(self, X: ArrayLike) -> FloatArray:
         check_is_fitted(self)
-        validated: FloatArray = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return validated
+        return validated(self, X, reset=False)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable component of each row.
@@ -114,8 +142,8 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
         -------
         log_likelihood : float
         """
-        validated = self._validated(X)
-        return self._mean_log_likelihood(validated, check_sample_weight(sample_weight, validated))
+        rows = self._validated(X)
+        return self._mean_log_likelihood(rows, check_sample_weight(sample_weight, rows))
 
     def _mean_log_likelihood(self, X: FloatArray, weight: FloatArray | None = None) -> float:
         log_density = self._score_rows(X, log_likelihood=True)[0]
@@ -123,9 +151,9 @@ class FittedMixture(DensityMixin, BaseEstimator, ABC):
 
     def _criterion(self, X: ArrayLike, cost: Callable[[float], float]) -> float:
         """-2 log-likelihood, and a cost for each free parameter that may depend on the rows."""
-        validated = self._validated(X)
-        n_samples = validated.shape[0]
-        log_likelihood = self._mean_log_likelihood(validated) * n_samples
+        rows = self._validated(X)
+        n_samples = rows.shape[0]
+        log_likelihood = self._mean_log_likelihood(rows) * n_samples
         return float(-2 * log_likelihood + self._n_parameters() * cost(n_samples))
 
     def bic(self, X: ArrayLike) -> float:

@@ -24,6 +24,7 @@ from ..exceptions import DataRangeError, IllDefinedCovarianceError
 from ..families import GaussianMixtureModel, Regularisation
 from .report import Degeneracies, FitReport
 from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
+from .tasks import FitTasks, listened_to
 from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
@@ -39,6 +40,7 @@ class Outcome(NamedTuple):
     """What `fit` leaves."""
 
     X: FloatArray  # validated
+    given: Fitted
     attributes: dict[str, Any]
     report: FitReport
 
@@ -51,7 +53,7 @@ def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
             raise TypeError(f"callbacks: {callback!r} is not a function")
     validated, columns = check_rows(type(estimator), X)
     weight = check_sample_weight(sample_weight, validated)
-    given = Fitted.of(validated, weight, estimator.n_components)
+    given = Fitted.of(validated, weight, int(estimator.n_components))
     n_threads = effective_n_threads(estimator.n_threads)
     rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
     exponent = scale_of(rows.ranges, rows.X)
@@ -77,7 +79,7 @@ def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
     attributes = fitted_attributes(
         estimator, model, result, report, rows.total_weight, rows.X.dtype
     )
-    return Outcome(validated, {**columns, **attributes, "fit_report_": report}, report)
+    return Outcome(validated, given, {**columns, **attributes, "fit_report_": report}, report)
 
 
 def scale_of(ranges: FloatArray, X: FloatArray) -> int:
@@ -124,23 +126,28 @@ def _best(
     estimator: Any, rows: Rows, given: Fitted, exponent: int
 ) -> em.EMResult[GaussianMixtureModel]:
     """The best of all starts."""
+    n_components, n_init = int(estimator.n_components), int(estimator.n_init)
     continued = estimator.warm_start and hasattr(estimator, "converged_")
     regularisation = Regularisation.of(
         COVARIANCES[estimator.covariance_type],
         rows,
-        estimator.n_components,
+        n_components,
         reg_covar=estimator.reg_covar,
         prior=estimator.prior,
         exponent=exponent,
     )
-    if not (continued or exponent) and side_by_side(estimator, given):
+    if not (continued or exponent or listened_to(estimator)) and side_by_side(estimator, given):
         alone = ManyRows(given.X, np.array([rows.n_rows]), given.sample_weight, rows.n_threads)
         return em.best_of(run_starts(estimator, alone, [given], [regularisation]))
-    workspace = Workspace(rows, estimator._structure.kernel, estimator.n_components)
+    workspace = Workspace(rows, estimator._structure.kernel, n_components)
     convergence = em.Convergence(
         estimator.tol, estimator.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
     )
-    report = VerboseReport(estimator.verbose, estimator.verbose_interval, convergence.scale)
+    report = (
+        FitTasks(estimator, given, 1 if continued else n_init, convergence.scale)
+        if listened_to(estimator)
+        else VerboseReport(estimator.verbose, estimator.verbose_interval, convergence.scale)
+    )
     options = {
         "regularisation": regularisation,
         "n_threads": rows.n_threads,

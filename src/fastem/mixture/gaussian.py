@@ -22,6 +22,7 @@ from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
 from .fitting import fit
+from .tasks import fit_ended
 
 FloatArray = NDArray[Any]
 
@@ -255,6 +256,7 @@ shape (n_samples, n_components), default="kmeans"
         self.__dict__.update(outcome.attributes)
         if "feature_names_in_" not in outcome.attributes:
             self.__dict__.pop("feature_names_in_", None)
+        fit_ended(self, outcome.given)
         return outcome.X
 
     @property

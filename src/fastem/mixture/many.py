@@ -162,7 +162,7 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
 def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
     X, columns = check_rows(GaussianMixture, X)
     weight = check_sample_weight(sample_weight, X)
-    return _Problem(Fitted.of(X, weight, pattern.n_components), columns)
+    return _Problem(Fitted.of(X, weight, int(pattern.n_components)), columns)
 
 
 # --- fitting ------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _problem(pattern: GaussianMixture, X: Any, sample_weight: Any) -> _Problem:
 
 def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[list[int]]:
     """Which are fitted together: of one width and type, and not too many bytes."""
-    K, n_init = pattern.n_components, pattern.n_init
+    K, n_init = int(pattern.n_components), int(pattern.n_init)
     alike: dict[Any, list[int]] = {}
     for b, problem in enumerate(problems):
         X, weight = problem.rows.X, problem.rows.sample_weight
@@ -207,9 +207,10 @@ def _fit_batch(
     with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
         starts = run_starts(pattern, rows, each, regularisations)
     outcomes: list[Any] = []
+    n_init = int(pattern.n_init)
     for b in range(len(problems)):
         try:
-            outcomes.append(em.best_of(starts[b * pattern.n_init : (b + 1) * pattern.n_init]))
+            outcomes.append(em.best_of(starts[b * n_init : (b + 1) * n_init]))
         except ValueError as error:  # every start failed
             outcomes.append(error.with_traceback(None))  # which would keep the batch alive
     ranges = np.stack(

@@ -194,9 +194,9 @@ class FitReport:
             )
         elif self.stop_reason == "max_iter" and max_iter > 0:
             warn(
-                f"Best performing initialization did not converge in {self.n_iter} iterations. "
-                "Try different init parameters, or increase max_iter, tol, or check for "
-                "degenerate data.",
+                "Best performing initialization did not converge. Try different init parameters, "
+                "or increase max_iter, tol, or check for degenerate data. It was stopped at "
+                f"max_iter={max_iter}.",
             )
 
     def __str__(self) -> str:

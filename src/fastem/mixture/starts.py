@@ -147,7 +147,7 @@ def fresh_starts(
             structure, workspace, known, given=parameters, **options
         )
 
-    return iter([start] * estimator.n_init)
+    return iter([start] * int(estimator.n_init))
 
 
 def given_parameters(
@@ -160,7 +160,7 @@ def given_parameters(
     ValueError
         If one cannot be used.
     """
-    K, structure = estimator.n_components, estimator._structure
+    K, structure = int(estimator.n_components), estimator._structure
     parameters: dict[str, Any] = {}
     if estimator.weights_init is not None:
         parameters["weights"] = check_weights(estimator.weights_init, K)
@@ -179,7 +179,7 @@ def initial(
     estimator: Any, rows: Fitted, random_state: np.random.RandomState, n_threads: int
 ) -> Blocks:
     """What `init_params` makes known of the rows."""
-    init, K = estimator.init_params, estimator.n_components
+    init, K = estimator.init_params, int(estimator.n_components)
     if isinstance(init, str):
         return INITIALIZATIONS[init](Start(rows.X, K, random_state, rows.sample_weight, n_threads))
     all_rows = rows.given
@@ -193,7 +193,7 @@ def run_starts(
 ) -> list[em.EMResult[Any] | Exception]:
     """Run `n_init` starts of every problem side by side; returns them problem by problem."""
     began = time.perf_counter()
-    structure, K, n_init = estimator._structure, estimator.n_components, estimator.n_init
+    structure, K, n_init = estimator._structure, int(estimator.n_components), int(estimator.n_init)
     members = np.repeat(np.arange(len(each)), n_init)
     given = given_parameters(estimator, rows.n_features, np.zeros(rows.n_features))
     knowns = (None, None) if given.keys() >= _ALL else _known(estimator, rows, each)
@@ -252,7 +252,7 @@ def _known(
     estimator: Any, rows: ManyRows, each: list[Fitted]
 ) -> tuple[FloatArray | None, FloatArray | None]:
     """Labels, or responsibilities, of the rows of every start in turn."""
-    K = estimator.n_components
+    K = int(estimator.n_components)
     in_one_call = isinstance(estimator.init_params, str) and estimator.init_params == BATCHED
     if in_one_call and on_all_rows(int(rows.sizes.max()), K):
         return _kmeans_of_each(estimator, rows), None
@@ -260,7 +260,7 @@ def _known(
     responsibilities: list[Any] = []
     for problem in each:
         with seeded(estimator) as random_state:
-            for _ in range(estimator.n_init):
+            for _ in range(int(estimator.n_init)):
                 for _, some_labels, some in initial(estimator, problem, random_state, 1):
                     labels.append(some_labels)
                     responsibilities.append(some)
@@ -271,7 +271,7 @@ def _known(
 
 def _kmeans_of_each(estimator: Any, rows: ManyRows) -> FloatArray:
     """k-means of every start in one call of the kernels."""
-    K, n_init = estimator.n_components, estimator.n_init
+    K, n_init = int(estimator.n_components), int(estimator.n_init)
     # a number seeds every problem alike: its draws are the same for all
     alike = isinstance(estimator.random_state, Integral)
     uniforms = []
@@ -301,8 +301,8 @@ def side_by_side(estimator: Any, fitted: Fitted) -> bool:
 
     Sizes alone decide, never the threads, so that the same bits come of any number of them.
     """
-    if estimator.n_init < _FEWEST_SIDE_BY_SIDE or estimator.verbose or estimator.callbacks:
+    if int(estimator.n_init) < _FEWEST_SIDE_BY_SIDE or estimator.verbose or estimator.callbacks:
         return False
-    K = estimator.n_components
-    n_bytes = estimator.n_init * parameter_bytes(estimator._structure, K, fitted.X.shape[1])
+    K = int(estimator.n_components)
+    n_bytes = int(estimator.n_init) * parameter_bytes(estimator._structure, K, fitted.X.shape[1])
     return bool(fitted.X.size * K <= SERIAL_WORK and n_bytes <= _MOST_BYTES)
