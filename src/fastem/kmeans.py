@@ -53,9 +53,8 @@ TOLERANCE = 1e-4
 # of use to so few rows as k-means is given.
 _MOST_SLOTS = 16
 _GROUP = 32
-# Multiply-adds of one call of the kernels, which nobody can interrupt: about a second. In a call of
-# many problems: of each, if it takes all its steps.
-_ONE_CALL = 10_000_000_000
+# Multiply-adds of a problem, if it takes all its steps, that one thread is given: about a second.
+_ONE_THREAD = 10_000_000_000
 # The work of a step, in multiply-adds, from which threads are of use: they are woken in the time
 # of a million or two.
 _PARALLEL_WORK = 2_000_000
@@ -200,10 +199,9 @@ def lloyd(
             threads,
         )
 
-    at_once = max(1, _ONE_CALL // (n * K * D))
     left, state = max_steps, kernels.LLOYD_GOES_ON
     while left > 0 and state == kernels.LLOYD_GOES_ON:
-        state = steps(min(left, at_once))
+        state = steps(left)
         left -= int(tally[1])
         if state == kernels.LLOYD_EMPTY:
             # squares may overflow: then some labels are as good as others
@@ -353,7 +351,7 @@ def cluster_many(
         np.full(len(layout), -1, dtype=np.intc),
         np.empty((len(layout) if with_centres else 0, n_clusters, D)),
     )
-    if most * n_clusters * D * max_steps <= _ONE_CALL:
+    if most * n_clusters * D * max_steps <= _ONE_THREAD:
         size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
         kernels.lloyd_many(
             X,
