@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels import kernels
+from ._kernels import kernels, memory
 from ._kernels.rows import (
     SERIAL_WORK,
     aligned_empty,
@@ -98,7 +98,11 @@ class Points:
     ) -> None:
         self.n_rows, self.n_features = n, D = X.shape
         self.weights, self.n_threads = kernel_weights(sample_weight), n_threads
-        self.packed = aligned_empty((kernels.lloyd_points_size(n, D),), np.float64)
+        size = kernels.lloyd_points_size(n, D)
+        memory.check(
+            8 * size, f"k-means of {n} rows", 'init_params="kmeans" takes a sample of them.'
+        )
+        self.packed = aligned_empty((size,), np.float64)
         # to copy a number takes longer than to multiply it
         kernels.lloyd_points(readable(X), self.packed, _threads(n_threads, 8 * n * D))
         begin = -(-D // 8) * 8

@@ -252,8 +252,8 @@ def pack_tiles(
         while s >= 0:
             load_tiles(
                 &X[0, 0], row_stride, column_stride, n_rows, n_features, place, &shift[0],
-                _slot_begin(s, n_threads, n_tiles), _slot_begin(s + 1, n_threads, n_tiles), tile_size,
-                &out[0, 0, 0], pulse, threadid())
+                _slot_begin(s, n_threads, n_tiles), _slot_begin(s + 1, n_threads, n_tiles),
+                tile_size, &out[0, 0, 0], pulse, threadid())
             s = pulse.next(threadid())
     _end(pulse)
 
@@ -269,6 +269,8 @@ def pack_parameters(
     """Parameters in double to the layout that the tiles read."""
     cdef Py_ssize_t K = means.shape[0], D = means.shape[1]
     cdef Py_ssize_t expected = precisions_size(structure, D, K)
+    if out.shape[0] != parameters_size_(structure, D, K):
+        raise ValueError(f"the workspace is not of {K} components in {D} features")
     if precisions_cholesky.shape[0] != expected or constants.shape[0] != K:
         raise ValueError(
             f"the kernel takes {K} constants and {expected} numbers of precisions_cholesky, not "
@@ -420,7 +422,8 @@ def pack_many(
                 shift[p, 0, j] = min(max(0.0, shift[p, 0, j]), shift[p, 1, j])
             load_tiles(
                 &X[begin, 0], row_stride, column_stride, n_rows, D, <const int*>NULL,
-                &shift[p, 0, 0], 0, (n_rows + n - 1) // n, n, &tiles[layout[p, 2]], pulse, threadid())
+                &shift[p, 0, 0], 0, (n_rows + n - 1) // n, n, &tiles[layout[p, 2]], pulse,
+                threadid())
             p = pulse.next(threadid())
     _end(pulse)
 
@@ -448,7 +451,7 @@ def accumulate_many(
     double[:, :, ::1] first,                    # OUT (n, K, D)
     double[:, :, ::1] second,                   # OUT (n, K, second_size)
     double[::1] log_likelihood,                 # OUT (n,)
-    const int[::1] stop,                        # IN  (1,): not 0 to end it, from any thread; or empty
+    const int[::1] stop,                        # IN  (1,): other than 0 ends it; or empty
     int n_threads,                              # IN
 ):
     """One E-step of many mixtures, each by one thread, each of one of many problems."""
