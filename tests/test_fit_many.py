@@ -1,7 +1,6 @@
 """`fit_many`: each of many fits is what it would be alone, whatever happens to the others."""
 
 import importlib
-import threading
 import warnings
 
 import numpy as np
@@ -380,16 +379,16 @@ def test_many_starts_with_large_parameters_run_one_by_one():
 
 def test_an_interrupt_ends_the_threads_of_a_batch():
     rows = ManyRows(np.zeros((4, 2)), np.array([2, 2]), None, 1)
-    stop = threading.Event()
-    workspace = ManyWorkspace(
-        rows, COVARIANCES["diag"].kernel, 1, np.arange(2), interrupted=stop
-    ).only(np.array([0]))
+    stop = np.zeros(1, dtype=np.intc)
+    workspace = ManyWorkspace(rows, COVARIANCES["diag"].kernel, 1, np.arange(2), stop=stop).only(
+        np.array([0])
+    )
     parameters = {
         "constants": np.zeros((1, 1)),
         "means": np.zeros((1, 1, 2)),
         "precisions_cholesky": np.ones((1, 1, 2)),
     }
     workspace.accumulate(parameters)
-    stop.set()
+    stop[0] = 1
     with pytest.raises(KeyboardInterrupt):
         workspace.accumulate(parameters)

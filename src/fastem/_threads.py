@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from joblib import cpu_count
 
-from ._kernels import kernels, rows
+from ._kernels import kernels, threads
 
 __all__ = ["effective_n_threads"]
 
@@ -16,7 +16,7 @@ _forked_after_threads = False
 
 def _after_fork_in_child() -> None:
     global _forked_after_threads
-    _forked_after_threads = rows.threads_have_run
+    _forked_after_threads = threads.have_run
 
 
 if hasattr(os, "register_at_fork"):

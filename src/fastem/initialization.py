@@ -58,7 +58,10 @@ _MOST_SHORT_STARTS = 16
 _SHORT_STARTS_WORK = 4096  # starts x components x features
 _SAME_FIT = 1e-3  # nats per row
 
+# Random numbers are drawn so many rows, and so many numbers, at a time: NumPy hears no signal
+# meanwhile
 _BLOCK_ROWS = 1 << 16
+_BLOCK_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +203,9 @@ class _RandomBlocks:
     def __iter__(self) -> Iterator[Known]:
         n_rows, K = self.shape
         self.random_state.set_state(self.state)
-        for begin in range(0, n_rows, _BLOCK_ROWS):
-            rows = slice(begin, min(begin + _BLOCK_ROWS, n_rows))
+        step = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // K))
+        for begin in range(0, n_rows, step):
+            rows = slice(begin, min(begin + step, n_rows))
             r = self.random_state.uniform(size=(rows.stop - begin, K)).astype(self.dtype)
             r /= r.sum(axis=1, keepdims=True)
             yield rows, None, r

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernels import kernels
+from ._kernels import kernels, memory
 from ._kernels.rows import (
     SERIAL_WORK,
     aligned_empty,
@@ -53,9 +53,8 @@ TOLERANCE = 1e-4
 # of use to so few rows as k-means is given.
 _MOST_SLOTS = 16
 _GROUP = 32
-# Multiply-adds of one call of the kernels, which nobody can interrupt: about a second. In a call of
-# many problems: of each, if it takes all its steps.
-_ONE_CALL = 10_000_000_000
+# Multiply-adds of a problem, if it takes all its steps, that one thread is given: about a second.
+_ONE_THREAD = 10_000_000_000
 # The work of a step, in multiply-adds, from which threads are of use: they are woken in the time
 # of a million or two.
 _PARALLEL_WORK = 2_000_000
@@ -99,7 +98,11 @@ class Points:
     ) -> None:
         self.n_rows, self.n_features = n, D = X.shape
         self.weights, self.n_threads = kernel_weights(sample_weight), n_threads
-        self.packed = aligned_empty((kernels.lloyd_points_size(n, D),), np.float64)
+        size = kernels.lloyd_points_size(n, D)
+        memory.check(
+            8 * size, f"k-means of {n} rows", 'init_params="kmeans" takes a sample of them.'
+        )
+        self.packed = aligned_empty((size,), np.float64)
         # to copy a number takes longer than to multiply it
         kernels.lloyd_points(readable(X), self.packed, _threads(n_threads, 8 * n * D))
         begin = -(-D // 8) * 8
@@ -200,10 +203,9 @@ def lloyd(
             threads,
         )
 
-    at_once = max(1, _ONE_CALL // (n * K * D))
     left, state = max_steps, kernels.LLOYD_GOES_ON
     while left > 0 and state == kernels.LLOYD_GOES_ON:
-        state = steps(min(left, at_once))
+        state = steps(left)
         left -= int(tally[1])
         if state == kernels.LLOYD_EMPTY:
             # squares may overflow: then some labels are as good as others
@@ -353,7 +355,7 @@ def cluster_many(
         np.full(len(layout), -1, dtype=np.intc),
         np.empty((len(layout) if with_centres else 0, n_clusters, D)),
     )
-    if most * n_clusters * D * max_steps <= _ONE_CALL:
+    if most * n_clusters * D * max_steps <= _ONE_THREAD:
         size = kernels.lloyd_cluster_size(most, D, n_clusters, int(layout[:, 3].max()))
         kernels.lloyd_many(
             X,

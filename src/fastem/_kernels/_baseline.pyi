@@ -89,6 +89,7 @@ def accumulate_many(
     first: _Array,
     second: _Array,
     log_likelihood: _Array,
+    stop: _Array,
     n_threads: int,
 ) -> None: ...
 def score(

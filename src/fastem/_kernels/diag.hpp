@@ -28,7 +28,8 @@ template <class T> struct Diag : Unshared<T>, AxisStatistics<T, Squares::by_feat
         });
     }
 
-    static double keep(const double* old_factor, const double* new_factor, index D, double*) {
+    static double keep(const double* old_factor, const double* new_factor, index D, double*,
+                       Watch&) {
         double least = HUGE_VAL;
         for (index j = 0; j < D; ++j) least = std::min(least, new_factor[j] / old_factor[j]);
         return least;

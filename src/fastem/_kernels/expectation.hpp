@@ -12,6 +12,7 @@
 // Only 2 and 3 help the first time; they need rows in an order that has like beside like.
 #pragma once
 
+#include "pulse.hpp"
 #include "responsibilities.hpp"
 
 namespace fastem {
@@ -83,15 +84,17 @@ inline void remaining_slack(const float* slack, const float* constants, const Bo
 // Writes rows log_p + k * n for the components that can matter and lists them, ascending; `winner`
 // is the component to begin with, and the one to begin with next time. `slack` and `level` are of
 // this group. Returns the number listed; n_computed counts those whose density was worked out to
-// the end.
+// the end. What is returned means nothing once the watch is over.
 template <class T, template <class> class S>
 inline index log_densities(const Parameters<T, S>& parameters, const T* points, index D, index K,
                            index n, T cut, const Bounds& bounds, float* slack, float* level,
                            const GroupScratch& scratch, index& winner, T* log_p,
-                           vec<T> (&largest)[group_vectors<T, S>], index& n_computed) {
+                           vec<T> (&largest)[group_vectors<T, S>], index& n_computed,
+                           Watch& watch) {
     using V = vec<T>;
     constexpr index P = S<T>::vectors, G = group_vectors<T, S>;
     static_assert(G % P == 0, "a group is a whole number of register tiles");
+    const index work = S<T>::group * S<T>::parameter_size(D);  // of one component
     for (index v = 0; v < G; ++v) largest[v] = V(-std::numeric_limits<T>::infinity());
 
     const auto evaluate = [&](index k, bool may_stop) {
@@ -143,6 +146,7 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
     const index n_first = list_where(slack, K, list, it_mattered);
     evaluate(winner, false);
     for (index a = 0; a < n_first; ++a) {
+        if (watch.ends(work)) return 0;
         expect(list + a + 1, list + n_first);
         if (list[a] != winner) evaluate(list[a], false);
     }
@@ -169,6 +173,7 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         const index n_left =
             list_where(now, K, list, [](auto s) { return !(s >= decltype(s)(0)); });
         for (index a = 0; a < n_left; ++a) {
+            if (watch.ends(work)) return 0;
             expect(list + a + 1, list + n_left);
             evaluate(list[a], true);
         }

@@ -45,7 +45,7 @@ struct Judge {
 };
 
 // log |S| of a positive definite matrix, of which the lower triangle is overwritten.
-inline double log_determinant(double* S, index D) noexcept {
+inline double log_determinant(double* S, index D, Watch& watch) noexcept {
     double sum = 0;
     for (index i = 0; i < D; ++i) {
         double* row = S + i * D;
@@ -55,13 +55,14 @@ inline double log_determinant(double* S, index D) noexcept {
         const double pivot = std::max(row[i] - dot(row, row, i), 1e-3 * judged_ridge);
         sum += std::log(pivot);
         row[i] = std::sqrt(pivot);
+        if (watch.ends(i * i / 2)) return 0;
     }
     return sum;
 }
 
 // The lower triangle of the mean of d d^T over the rows of a cluster, d about their mean.
 inline void covariance(const Points& points, const Judge& judge, const index* members,
-                       index m) noexcept {
+                       index m, Watch& watch) noexcept {
     const index D = points.D;
     double* __restrict S = judge.scatter;
     double* __restrict mean = judge.mean;
@@ -85,11 +86,13 @@ inline void covariance(const Points& points, const Judge& judge, const index* me
             for (index j = 0; j <= i; ++j)
                 out[j] += a[i] * a[j] + b[i] * b[j] + c[i] * c[j] + d[i] * d[j];
         }
+        if (watch.ends(judged_rows * D * (D + 1) / 2)) return;
     }
     for (index i = 0; i < D * D; ++i) S[i] /= static_cast<double>(m);
 }
 
-inline double normal_fit(const Points& points, const Judge& judge, index K) noexcept {
+inline double normal_fit(const Points& points, const Judge& judge, index K,
+                         Watch& watch) noexcept {
     const index n = points.n, D = points.D;
     const double all = static_cast<double>(n);
     std::fill(judge.scale, judge.scale + D, 0.0);
@@ -107,7 +110,8 @@ inline double normal_fit(const Points& points, const Judge& judge, index K) noex
     for (index k = 0, begin = 0; k < K; ++k) {
         const index m = judge.ends[k] - begin;  // by now the end of k
         if (m > 0) {
-            covariance(points, judge, judge.order + begin, m);
+            covariance(points, judge, judge.order + begin, m, watch);
+            if (watch.over()) return 0;
             const double share = static_cast<double>(m) / static_cast<double>(m + D + 1);
             double* S = judge.scatter;
             double halves = 0;
@@ -117,7 +121,7 @@ inline double normal_fit(const Points& points, const Judge& judge, index K) noex
                 S[i * D + i] = variance;
                 halves += std::log(variance);
             }
-            halves = 0.25 * (halves + log_determinant(S, D));
+            halves = 0.25 * (halves + log_determinant(S, D, watch));
             total += static_cast<double>(m) * (std::log(static_cast<double>(m) / all) - halves);
         }
         begin = judge.ends[k];
@@ -127,7 +131,8 @@ inline double normal_fit(const Points& points, const Judge& judge, index K) noex
 
 // How well some centres, as the points had them before their shift, divide the points.
 inline double judge_centres(const Points& points, const double* centres, index K,
-                            double* arena) noexcept {
+                            double* arena, Pulse& pulse, int thread) noexcept {
+    Watch watch(pulse, thread);
     const index D = points.D;
     const Judge judge(arena, points.n, D, K);
     const Work work(judge.work, 0, D, K, 1);
@@ -141,8 +146,9 @@ inline double judge_centres(const Points& points, const double* centres, index K
                          label);
         const index begin = g * group, filled = std::min(points.n - begin, group);
         for (index i = 0; i < filled; ++i) judge.labels[begin + i] = static_cast<int>(label[i]);
+        if (watch.ends(group * K * D)) return 0;
     }
-    return normal_fit(points, judge, K);
+    return normal_fit(points, judge, K, watch);
 }
 
 }  // namespace fastem::lloyd

@@ -14,11 +14,30 @@
 # k-means, where EM begins, has points and phases of its own (lloyd.hpp), at the end of this file.
 #
 # Nothing here allocates: all arrays come from Python, and an empty array stands for "none".
+#
+# Whatever can take long is handed out by a Pulse (pulse.hpp): each thread takes items until none is
+# left. A call that is left early, for a signal or a flag, ends with an exception, and what it was
+# to fill is of no use.
+
+import os
+import threading
 
 from libc.stdint cimport uint64_t
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid
+
+
+cdef extern from "pulse.hpp" namespace "fastem" nogil:
+    cppclass Pulse:
+        Pulse()
+        void listen(int (*)() noexcept nogil, const int*)
+        void share(Py_ssize_t)
+        Py_ssize_t first(int)
+        Py_ssize_t next(int)
+        bint look(int)
+        bint over()
+        bint raised()
 
 
 cdef extern from "structures.hpp" namespace "fastem" nogil:
@@ -38,29 +57,32 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
     Py_ssize_t precisions_size "fastem::precisions_size"(int, Py_ssize_t, Py_ssize_t)
     void column_range[T](
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*)
-    void load_tile[T](
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*,
+        Pulse&, int)
+    void load_tiles[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const double*,
-        Py_ssize_t, Py_ssize_t, T*)
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, Pulse&, int)
     void contraction_ "fastem::contraction"(
         int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t,
-        double*, float*, float*)
+        double*, float*, float*, Pulse&, int)
     void pack_parameters_ "fastem::pack_parameters"[T](
-        int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*)
+        int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*,
+        Pulse&, int)
     void accumulate_slot[T](
         int, const T*, const T*, Py_ssize_t, Py_ssize_t, const int*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const T*, const T*, Py_ssize_t, double,
-        bint, float*, float*, const float*, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*, double*)
+        bint, float*, float*, const float*, uint64_t*, int, Py_ssize_t, Py_ssize_t, T*, double*,
+        Pulse&, int)
     void score_slot[T](
         int, const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*)
-    void merge_slots(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, double*, T*, long long*, Pulse&, int)
+    void merge_slots(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Pulse&, int)
     void unpack_statistics(
-        int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*)
+        int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*, Pulse&, int)
 
 
 cdef extern from "cholesky.hpp" namespace "fastem" nogil:
-    bint inverse_cholesky_ "fastem::inverse_cholesky"(double*, Py_ssize_t, double*)
+    bint inverse_cholesky_ "fastem::inverse_cholesky"(double*, Py_ssize_t, double*, Pulse&, int)
 
 
 cdef extern from "platform.hpp" namespace "fastem" nogil:
@@ -70,6 +92,46 @@ cdef extern from "platform.hpp" namespace "fastem" nogil:
     const char* vector_unit_ "fastem::vector_unit"()
     int cpu_level_ "fastem::cpu_level"()
     double fma_rate[T](double, T)
+
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals()  # without "except": the error stays set until _end tells of it
+    unsigned long PyThread_get_thread_ident()
+
+
+# Python handles signals in its main thread alone. No other thread asks: it would wait for the
+# interpreter for nothing, and never get it again while that is shutting down.
+cdef unsigned long _main_thread = threading.main_thread().ident
+
+
+def _forked():
+    global _main_thread
+    _main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+cdef int _ask() noexcept with gil:
+    return PyErr_CheckSignals()
+
+
+cdef void _listen(Pulse& pulse, const int* flag) noexcept:
+    """What begins every call that can take long."""
+    if PyThread_get_thread_ident() == _main_thread:
+        pulse.listen(_ask, flag)
+    else:
+        pulse.listen(NULL, flag)
+
+
+cdef int _end(Pulse& pulse) except -1:
+    """Raises what ended a call early: the exception of a signal's handler, or KeyboardInterrupt."""
+    if pulse.raised():
+        return -1
+    if pulse.over():
+        raise KeyboardInterrupt
+    return 0
 
 
 # name of a structure's C++ template -> the code that the functions below take
@@ -153,10 +215,19 @@ def column_ranges(
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t s
-    for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
-        column_range(
-            &X[0, 0], row_stride, column_stride, n_features, _slot_begin(s, n_slots, n_rows),
-            _slot_begin(s + 1, n_slots, n_rows), &out[s, 0, 0], &out[s, 1, 0])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n_slots)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            column_range(
+                &X[0, 0], row_stride, column_stride, n_features, _slot_begin(s, n_slots, n_rows),
+                _slot_begin(s + 1, n_slots, n_rows), &out[s, 0, 0], &out[s, 1, 0], pulse,
+                threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
 
 
 def pack_tiles(
@@ -168,14 +239,23 @@ def pack_tiles(
     int n_threads,              # IN
 ):
     """Copy the rows, less the shift, into tiles."""
-    cdef Py_ssize_t t, n_rows = X.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t s, n_rows = X.shape[0], n_features = X.shape[1], n_tiles = out.shape[0]
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef const int* place = &order[0] if order.shape[0] else NULL
-    for t in prange(out.shape[0], nogil=True, schedule="static", num_threads=n_threads):
-        load_tile(
-            &X[0, 0], row_stride, column_stride, n_rows, n_features, place, &shift[0],
-            t * tile_size, tile_size, &out[t, 0, 0])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n_threads)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            load_tiles(
+                &X[0, 0], row_stride, column_stride, n_rows, n_features, place, &shift[0],
+                _slot_begin(s, n_threads, n_tiles), _slot_begin(s + 1, n_threads, n_tiles),
+                tile_size, &out[0, 0, 0], pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
 
 
 def pack_parameters(
@@ -189,14 +269,20 @@ def pack_parameters(
     """Parameters in double to the layout that the tiles read."""
     cdef Py_ssize_t K = means.shape[0], D = means.shape[1]
     cdef Py_ssize_t expected = precisions_size(structure, D, K)
+    if out.shape[0] != parameters_size_(structure, D, K):
+        raise ValueError(f"the workspace is not of {K} components in {D} features")
     if precisions_cholesky.shape[0] != expected or constants.shape[0] != K:
         raise ValueError(
             f"the kernel takes {K} constants and {expected} numbers of precisions_cholesky, not "
             f"{constants.shape[0]} and {precisions_cholesky.shape[0]}: see "
             "Covariance.kernel_precisions")
-    pack_parameters_(
-        structure, &constants[0], &means[0, 0], &about[0, 0], &precisions_cholesky[0], D, K,
-        &out[0])
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    with nogil:
+        pack_parameters_(
+            structure, &constants[0], &means[0, 0], &about[0, 0], &precisions_cholesky[0], D, K,
+            &out[0], pulse, 0)
+    _end(pulse)
 
 
 def contraction(
@@ -211,13 +297,21 @@ def contraction(
 ):
     """How far the whitened distance |y| of any point can have shrunk: |y'| >= keep |y| - loss."""
     cdef Py_ssize_t K = new_means.shape[0], D = new_means.shape[1], k
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
     contraction_(
         structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, 0,
-        &scratch[0, 0], &out[0, 0], &out[1, 0])
-    for k in prange(1, K, nogil=True, schedule="dynamic", num_threads=n_threads):
-        contraction_(
-            structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, k,
-            &scratch[threadid(), 0], &out[0, 0], &out[1, 0])
+        &scratch[0, 0], &out[0, 0], &out[1, 0], pulse, 0)
+    pulse.share(K - 1)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        k = pulse.first(threadid())
+        while k >= 0:
+            contraction_(
+                structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D,
+                k + 1, &scratch[threadid(), 0], &out[0, 0], &out[1, 0], pulse, threadid())
+            k = pulse.next(threadid())
+    _end(pulse)
 
 
 def accumulate(
@@ -260,26 +354,42 @@ def accumulate(
     cdef float* slack_out = &slack[0, 0] if slack.shape[0] else NULL
     cdef float* level_out = &level[0] if level.shape[0] else NULL
     cdef uint64_t* keys = &sort_keys[0] if sort_keys.shape[0] else NULL
-    cdef Py_ssize_t s, i, size = slots.shape[1], chunk
+    cdef Py_ssize_t s, i, size = slots.shape[1]
     # a second parallel region costs more than a small sum, most of all on a busy machine
     cdef int n_merging = n_threads if n_slots * size > 1 << 20 else 1
     cdef double* second_out = NULL
     if second.shape[1]:
         second_out = &second[0, 0]
-    for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
-        accumulate_slot(
-            structure, tiles, &X[0, 0], row_stride, column_stride, place, &shift[0], weights,
-            n_rows, D, tile_size, known_labels, known, &parameters[0], n_components, cut,
-            about_means, slack_out, level_out, &moved[0, 0], keys, row_bits,
-            _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
-            &arena[threadid(), 0], &slots[s, 0])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n_slots)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            accumulate_slot(
+                structure, tiles, &X[0, 0], row_stride, column_stride, place, &shift[0], weights,
+                n_rows, D, tile_size, known_labels, known, &parameters[0], n_components, cut,
+                about_means, slack_out, level_out, &moved[0, 0], keys, row_bits,
+                _slot_begin(s, n_slots, n_tiles), _slot_begin(s + 1, n_slots, n_tiles),
+                &arena[threadid(), 0], &slots[s, 0], pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
     # Each element is summed over the slots in the same order, whoever does it.
-    for chunk in prange(n_merging, nogil=True, schedule="static", num_threads=n_merging):
-        merge_slots(
-            &slots[0, 0], n_slots, size, _slot_begin(chunk, n_merging, size),
-            _slot_begin(chunk + 1, n_merging, size))
-    unpack_statistics(
-        structure, &slots[0, 0], D, n_components, &counts[0], &first[0, 0], second_out)
+    pulse.share(n_merging)
+    for thread in prange(n_merging, nogil=True, schedule="static", num_threads=n_merging):
+        s = pulse.first(threadid())
+        while s >= 0:
+            merge_slots(
+                &slots[0, 0], n_slots, size, _slot_begin(s, n_merging, size),
+                _slot_begin(s + 1, n_merging, size), pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
+    with nogil:
+        unpack_statistics(
+            structure, &slots[0, 0], D, n_components, &counts[0], &first[0, 0], second_out, pulse,
+            0)
+    _end(pulse)
     for i in range(tally_size):
         tally[i] = slots[0, size - tally_size + i]
 
@@ -292,22 +402,30 @@ def pack_many(
     int n_threads,                      # IN
 ):
     """Copy the rows of every problem, less the point of their range nearest to 0, into tiles."""
-    cdef Py_ssize_t D = X.shape[1], p, t, j, begin, n_rows, n
+    cdef Py_ssize_t D = X.shape[1], p, j, begin, n_rows, n
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
-    for p in prange(layout.shape[0], nogil=True, schedule="static", num_threads=n_threads):
-        begin = layout[p, 0]
-        n_rows = layout[p, 1]
-        n = layout[p, 3]
-        column_range(
-            &X[0, 0], row_stride, column_stride, D, begin, begin + n_rows, &shift[p, 0, 0],
-            &shift[p, 1, 0])
-        for j in range(D):
-            shift[p, 0, j] = min(max(0.0, shift[p, 0, j]), shift[p, 1, j])
-        for t in range((n_rows + n - 1) // n):
-            load_tile(
-                &X[begin, 0], row_stride, column_stride, n_rows, D, NULL, &shift[p, 0, 0], t * n, n,
-                &tiles[layout[p, 2] + t * n * D])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(layout.shape[0])
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        p = pulse.first(threadid())
+        while p >= 0:
+            begin = layout[p, 0]
+            n_rows = layout[p, 1]
+            n = layout[p, 3]
+            column_range(
+                &X[0, 0], row_stride, column_stride, D, begin, begin + n_rows, &shift[p, 0, 0],
+                &shift[p, 1, 0], pulse, threadid())
+            for j in range(D):
+                shift[p, 0, j] = min(max(0.0, shift[p, 0, j]), shift[p, 1, j])
+            load_tiles(
+                &X[begin, 0], row_stride, column_stride, n_rows, D, <const int*>NULL,
+                &shift[p, 0, 0], 0, (n_rows + n - 1) // n, n, &tiles[layout[p, 2]], pulse,
+                threadid())
+            p = pulse.next(threadid())
+    _end(pulse)
 
 
 def accumulate_many(
@@ -333,10 +451,11 @@ def accumulate_many(
     double[:, :, ::1] first,                    # OUT (n, K, D)
     double[:, :, ::1] second,                   # OUT (n, K, second_size)
     double[::1] log_likelihood,                 # OUT (n,)
+    const int[::1] stop,                        # IN  (1,): other than 0 ends it; or empty
     int n_threads,                              # IN
 ):
     """One E-step of many mixtures, each by one thread, each of one of many problems."""
-    cdef Py_ssize_t n = members.shape[0], K = means.shape[1], D = means.shape[2], i, p
+    cdef Py_ssize_t n = members.shape[0], K = means.shape[1], D = means.shape[2], c, i, p
     cdef Py_ssize_t size = K * statistics_size_(structure, D)
     cdef Py_ssize_t packed_size = parameters_size_(structure, D, K)
     cdef Py_ssize_t expected = precisions_size(structure, D, K)
@@ -351,26 +470,34 @@ def accumulate_many(
     cdef Py_ssize_t chunk = max(1, min(16, n // (8 * n_threads)))
     cdef floating* packed
     cdef double* sums
-    for i in prange(
-        n, nogil=True, schedule="dynamic", chunksize=chunk, num_threads=n_threads
-    ):
-        p = members[i]
-        packed = &arena[threadid(), behind]
-        sums = &statistics[threadid(), 0]
-        pack_parameters_(
-            structure, &constants[i, 0], &means[i, 0, 0], &about[i, 0, 0],
-            &precisions_cholesky[i, 0], D, K, packed)
-        accumulate_slot(
-            structure, &tiles[layout[p, 2]], <const floating*>NULL, 0, 0, NULL, NULL,
-            &sample_weight[layout[p, 0]] if has_weight else NULL, layout[p, 1], D, layout[p, 3],
-            &labels[known_begin[i]] if has_labels else NULL,
-            &responsibilities[known_begin[i], 0] if has_known else NULL,
-            <const floating*>packed, K, cut, False, NULL, NULL, NULL, NULL, 0, 0,
-            (layout[p, 1] + layout[p, 3] - 1) // layout[p, 3], &arena[threadid(), 0], sums)
-        unpack_statistics(
-            structure, sums, D, K, &counts[i, 0], &first[i, 0, 0],
-            &second[i, 0, 0] if has_second else NULL)
-        log_likelihood[i] = sums[size]
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, &stop[0] if stop.shape[0] else NULL)
+    pulse.share((n + chunk - 1) // chunk)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        c = pulse.first(threadid())
+        while c >= 0:
+            packed = &arena[threadid(), behind]
+            sums = &statistics[threadid(), 0]
+            for i in range(c * chunk, min(n, (c + 1) * chunk)):
+                p = members[i]
+                pack_parameters_(
+                    structure, &constants[i, 0], &means[i, 0, 0], &about[i, 0, 0],
+                    &precisions_cholesky[i, 0], D, K, packed, pulse, threadid())
+                accumulate_slot(
+                    structure, &tiles[layout[p, 2]], <const floating*>NULL, 0, 0, NULL, NULL,
+                    &sample_weight[layout[p, 0]] if has_weight else NULL, layout[p, 1], D,
+                    layout[p, 3], &labels[known_begin[i]] if has_labels else NULL,
+                    &responsibilities[known_begin[i], 0] if has_known else NULL,
+                    <const floating*>packed, K, cut, False, NULL, NULL, NULL, NULL, 0, 0,
+                    (layout[p, 1] + layout[p, 3] - 1) // layout[p, 3], &arena[threadid(), 0], sums,
+                    pulse, threadid())
+                unpack_statistics(
+                    structure, sums, D, K, &counts[i, 0], &first[i, 0, 0],
+                    &second[i, 0, 0] if has_second else NULL, pulse, threadid())
+                log_likelihood[i] = sums[size]
+            c = pulse.next(threadid())
+    _end(pulse)
 
 
 def score(
@@ -387,7 +514,7 @@ def score(
     int n_threads,                      # IN
 ):
     """Log-likelihood, responsibilities and labels of each row, through the E-step's tiles."""
-    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], t
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], s
     cdef Py_ssize_t n_tiles = (n_rows + tile_size - 1) // tile_size
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
@@ -395,11 +522,19 @@ def score(
     cdef floating* responsibilities_out = (
         &responsibilities[0, 0] if responsibilities.shape[0] else NULL)
     cdef long long* labels_out = &labels[0] if labels.shape[0] else NULL
-    for t in prange(n_tiles, nogil=True, schedule="dynamic", chunksize=8, num_threads=n_threads):
-        score_slot(
-            structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
-            &parameters[0], n_components, t, t + 1, &arena[threadid(), 0],
-            log_likelihood_out, responsibilities_out, labels_out)
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share((n_tiles + 7) // 8)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            score_slot(
+                structure, &X[0, 0], row_stride, column_stride, &shift[0], n_rows, D, tile_size,
+                &parameters[0], n_components, 8 * s, min(n_tiles, 8 * s + 8), &arena[threadid(), 0],
+                log_likelihood_out, responsibilities_out, labels_out, pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
 
 
 def inverse_cholesky(
@@ -410,9 +545,17 @@ def inverse_cholesky(
     """Inverse Cholesky factors; returns the first matrix not positive definite, or -1."""
     cdef Py_ssize_t k, n = matrices.shape[0], D = matrices.shape[1]
     cdef Py_ssize_t at_fault = n
-    for k in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
-        if not inverse_cholesky_(&matrices[k, 0, 0], D, &out[k, 0, 0]):
-            out[k, 0, 0] = -1  # marks it; a factor's diagonal is positive
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        k = pulse.first(threadid())
+        while k >= 0:
+            if not inverse_cholesky_(&matrices[k, 0, 0], D, &out[k, 0, 0], pulse, threadid()):
+                out[k, 0, 0] = -1  # marks it; a factor's diagonal is positive
+            k = pulse.next(threadid())
+    _end(pulse)
     for k in range(n):
         if out[k, 0, 0] < 0:
             at_fault = k
@@ -460,31 +603,34 @@ cdef extern from "lloyd.hpp" namespace "fastem::lloyd" nogil:
     Py_ssize_t cluster_size_ "fastem::lloyd::arena_size"(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void mean_of_rows[T](
-        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*)
+        const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, Pulse&, int)
     void load_points[T](
-        const T*, Py_ssize_t, Py_ssize_t, const LloydPoints&, Py_ssize_t, Py_ssize_t)
+        const T*, Py_ssize_t, Py_ssize_t, const LloydPoints&, Py_ssize_t, Py_ssize_t, Pulse&, int)
     double mean_variance(const LloydPoints&)
     void pack_for_step(const LloydWork&, const double*)
-    void assign_slot(const LloydPoints&, const LloydWork&, Py_ssize_t, bint, int*)
+    void assign_slot(
+        const LloydPoints&, const LloydWork&, Py_ssize_t, bint, int*, Pulse&, int)
     void merge(const LloydWork&)
     int move_centres(const LloydWork&, double, double*)
     Py_ssize_t next_candidates(
         const LloydPoints&, const LloydWork&, const double*, Py_ssize_t, Py_ssize_t, double,
         Py_ssize_t*)
     void try_candidates(
-        const LloydPoints&, const LloydWork&, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t)
+        const LloydPoints&, const LloydWork&, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Pulse&, int)
     Py_ssize_t best_candidate(const LloydPoints&, const LloydWork&, Py_ssize_t, double*)
     int cluster[T](
         const T*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
-        Py_ssize_t, const double*, double, Py_ssize_t, double*, int*, double*)
+        Py_ssize_t, const double*, double, Py_ssize_t, double*, int*, double*, Pulse&, int)
     void nearest_rows[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*,
-        const double*, Py_ssize_t, Py_ssize_t, double*, int*)
+        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, int*, Pulse&, int)
 
 
 cdef extern from "judge.hpp" namespace "fastem::lloyd" nogil:
     Py_ssize_t judge_size_ "fastem::lloyd::Judge::size"(Py_ssize_t, Py_ssize_t, Py_ssize_t)
-    double judge_centres(const LloydPoints&, const double*, Py_ssize_t, double*)
+    double judge_centres(
+        const LloydPoints&, const double*, Py_ssize_t, double*, Pulse&, int)
 
 
 #: what `lloyd_steps` returns
@@ -525,11 +671,20 @@ def lloyd_points(
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef LloydPoints view = LloydPoints(&points[0], NULL, n_rows, D)
     cdef Py_ssize_t n_groups = view.n_groups()
-    mean_of_rows(&X[0, 0], row_stride, column_stride, n_rows, D, view.shift)
-    for s in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
-        load_points(
-            &X[0, 0], row_stride, column_stride, view, _slot_begin(s, n_threads, n_groups),
-            _slot_begin(s + 1, n_threads, n_groups))
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    with nogil:
+        mean_of_rows(&X[0, 0], row_stride, column_stride, n_rows, D, view.shift, pulse, 0)
+    pulse.share(n_threads)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            load_points(
+                &X[0, 0], row_stride, column_stride, view, _slot_begin(s, n_threads, n_groups),
+                _slot_begin(s + 1, n_threads, n_groups), pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
 
 
 def lloyd_plus_plus(
@@ -551,13 +706,21 @@ def lloyd_plus_plus(
     cdef Py_ssize_t n_groups = view.n_groups(), before
     cdef Py_ssize_t[48] candidates
     cdef double potential = 0
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
     for c in range(K):
         tried = next_candidates(view, space, &uniforms[0], c, best, potential, candidates)
         before = best
-        for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
-            try_candidates(
-                view, space, tried, before, _slot_begin(s, n_slots, n_groups),
-                _slot_begin(s + 1, n_slots, n_groups))
+        pulse.share(n_slots)
+        for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+            s = pulse.first(threadid())
+            while s >= 0:
+                try_candidates(
+                    view, space, tried, before, _slot_begin(s, n_slots, n_groups),
+                    _slot_begin(s + 1, n_slots, n_groups), pulse, threadid())
+                s = pulse.next(threadid())
+        _end(pulse)
         best = best_candidate(view, space, tried, &potential)
         rows[c] = candidates[best]
 
@@ -591,10 +754,18 @@ def lloyd_steps(
     cdef bint wanted = n_steps > 0
     tolerance *= mean_variance(view)
     tally[1], tally[2] = 0, tolerance
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
     for step in range(max(1, n_steps)):
         pack_for_step(space, &centres[0, 0])
-        for s in prange(n_slots, nogil=True, schedule="dynamic", num_threads=n_threads):
-            assign_slot(view, space, s, wanted, &labels[0])
+        pulse.share(n_slots)
+        for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+            s = pulse.first(threadid())
+            while s >= 0:
+                assign_slot(view, space, s, wanted, &labels[0], pulse, threadid())
+                s = pulse.next(threadid())
+        _end(pulse)
         if not wanted:
             merge(space)
             break
@@ -632,13 +803,21 @@ def lloyd_many(
     cdef Py_ssize_t of_its_own = uniforms.shape[0] > 1
     cdef bint has_centres = centres.shape[0] > 0
     cdef bint has_weight = weights.shape[0] > 0
-    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
-        begin = layout[i, 0]
-        n_distinct[i] = cluster(
-            &X[begin, 0], row_stride, column_stride, &weights[begin] if has_weight else NULL,
-            layout[i, 1], D, n_clusters, layout[i, 3], &uniforms[i * of_its_own, 0], tolerance,
-            max_steps, &arena[threadid(), 0], &labels[layout[i, 2]],
-            &centres[i, 0, 0] if has_centres else NULL)
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        i = pulse.first(threadid())
+        while i >= 0:
+            begin = layout[i, 0]
+            n_distinct[i] = cluster(
+                &X[begin, 0], row_stride, column_stride, &weights[begin] if has_weight else NULL,
+                layout[i, 1], D, n_clusters, layout[i, 3], &uniforms[i * of_its_own, 0], tolerance,
+                max_steps, &arena[threadid(), 0], &labels[layout[i, 2]],
+                &centres[i, 0, 0] if has_centres else NULL, pulse, threadid())
+            i = pulse.next(threadid())
+    _end(pulse)
 
 
 def lloyd_nearest(
@@ -651,16 +830,25 @@ def lloyd_nearest(
     int n_threads,              # IN
 ):
     """The nearest centre of each row."""
-    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], K = centres.shape[0], g
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], K = centres.shape[0], s
     cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t n_groups = (n_rows + lloyd_group - 1) // lloyd_group
     cdef LloydWork space = LloydWork(&packed[0], 0, D, K, 1)
     pack_for_step(space, &centres[0, 0])
-    for g in prange(n_groups, nogil=True, schedule="dynamic", chunksize=64, num_threads=n_threads):
-        nearest_rows(
-            &X[0, 0], row_stride, column_stride, n_rows, D, &shift[0], space.packed, space.halves,
-            K, g, &scratch[threadid(), 0], &labels[0])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share((n_groups + 63) // 64)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            nearest_rows(
+                &X[0, 0], row_stride, column_stride, n_rows, D, &shift[0], space.packed,
+                space.halves, K, 64 * s, min(n_groups, 64 * s + 64), &scratch[threadid(), 0],
+                &labels[0], pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
 
 
 def judge_size(Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_clusters):
@@ -678,5 +866,14 @@ def lloyd_judge(
     """How well each of several sets of centres suits a normal mixture."""
     cdef Py_ssize_t n = centres.shape[0], K = centres.shape[1], D = centres.shape[2], i
     cdef LloydPoints view = LloydPoints(&points[0], NULL, n_rows, D)
-    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
-        fits[i] = judge_centres(view, &centres[i, 0, 0], K, &arena[threadid(), 0])
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        i = pulse.first(threadid())
+        while i >= 0:
+            fits[i] = judge_centres(
+                view, &centres[i, 0, 0], K, &arena[threadid(), 0], pulse, threadid())
+            i = pulse.next(threadid())
+    _end(pulse)

@@ -13,7 +13,7 @@
 #include <cmath>
 #include <limits>
 
-#include "simd.hpp"
+#include "pulse.hpp"
 
 namespace fastem::lloyd {
 
@@ -84,7 +84,8 @@ struct Work {
 
 template <class T>
 void mean_of_rows(const T* X, index row_stride, index column_stride, index n, index D,
-                  double* mean) noexcept {
+                  double* mean, Pulse& pulse, int thread) noexcept {
+    Watch watch(pulse, thread);
     std::fill(mean, mean + D, 0.0);
     for (index i = 0; i < n; ++i) {
         const T* x = X + i * row_stride;
@@ -92,6 +93,7 @@ void mean_of_rows(const T* X, index row_stride, index column_stride, index n, in
             for (index j = 0; j < D; ++j) mean[j] += static_cast<double>(x[j]);
         else
             for (index j = 0; j < D; ++j) mean[j] += static_cast<double>(x[j * column_stride]);
+        if (watch.ends(D)) return;
     }
     for (index j = 0; j < D; ++j) mean[j] /= static_cast<double>(n);
 }
@@ -113,8 +115,9 @@ inline void load_group(const T* X, index row_stride, index column_stride, index 
 // Points of some groups, less the shift.
 template <class T>
 void load_points(const T* X, index row_stride, index column_stride, const Points& points,
-                 index first, index last) noexcept {
+                 index first, index last, Pulse& pulse, int thread) noexcept {
     using V = vec<double>;
+    Watch watch(pulse, thread);
     const index D = points.D;
     for (index g = first; g < last; ++g) {
         double* x = points.groups + g * group * D;
@@ -131,6 +134,7 @@ void load_points(const T* X, index row_stride, index column_stride, const Points
             }
             store(points.norms + g * group + i, norm);
         }
+        if (watch.ends(8 * group * D)) return;
     }
 }
 
@@ -227,7 +231,8 @@ inline void nearest_in_group(const double* x, const double* packed, const double
 
 // Labels of a slot of groups, and, where wanted, the sums over the clusters.
 inline void assign_slot(const Points& points, const Work& work, index s, bool sums_wanted,
-                        int* labels) noexcept {
+                        int* labels, Pulse& pulse, int thread) noexcept {
+    Watch watch(pulse, thread);
     const index D = points.D, K = work.K, n_groups = points.n_groups();
     const index first = n_groups * s / work.n_slots, last = n_groups * (s + 1) / work.n_slots;
     double* sums = work.slot(s);
@@ -254,6 +259,7 @@ inline void assign_slot(const Points& points, const Work& work, index s, bool su
                 for (index j = 0; j < D; ++j) sum[j] += row[j];
             sum[D] += w;
         }
+        if (watch.ends(group * K * D)) return;
     }
     work.inertia(s) = inertia;
     work.changed(s) = static_cast<double>(changed);
@@ -342,9 +348,10 @@ inline void pack_candidates(const Points& points, const Work& work, const index*
 // point from the nearest, and the sum over a group. What it was without them stands where the
 // candidate `before` was (-1: there were none), and is overwritten.
 inline void try_candidates(const Points& points, const Work& work, index n, index before,
-                           index first, index last) noexcept {
+                           index first, index last, Pulse& pulse, int thread) noexcept {
     using V = vec<double>;
     constexpr index L = lanes<double>;
+    Watch watch(pulse, thread);
     const index D = points.D, n_groups = points.n_groups();
     for (index g = first; g < last; ++g) {
         alignas(64) double was[group], weight[group];
@@ -369,6 +376,7 @@ inline void try_candidates(const Points& points, const Work& work, index n, inde
                 work.potentials[c * n_groups + g] += xsimd::reduce_add(sum);
             });
         }
+        if (watch.ends(group * n * D)) return;
     }
 }
 
@@ -412,23 +420,25 @@ inline index arena_size(index n, index D, index K, index n_slots) {
 }
 
 // Labels of one problem, and where asked for its centres as X has them. Returns the number of
-// clusters that have rows; -1 where one of them became empty, and the labels are not what they
-// should be.
+// clusters that have rows; -1 where one of them became empty or the call is left, and the labels are
+// not what they should be.
 template <class T>
 int cluster(const T* X, index row_stride, index column_stride, const double* sample_weight, index n,
             index D, index K, index n_slots, const double* uniforms, double tolerance,
-            index max_steps, double* arena, int* labels, double* centres_out) noexcept {
+            index max_steps, double* arena, int* labels, double* centres_out,
+            Pulse& pulse, int thread) noexcept {
     const Points points(arena, sample_weight, n, D);
     arena += Points::size(n, D);
     const Work work(arena, n, D, K, n_slots);
     double* centres = arena + Work::size(n, D, K, n_slots);
-    mean_of_rows(X, row_stride, column_stride, n, D, points.shift);
-    load_points(X, row_stride, column_stride, points, 0, points.n_groups());
+    mean_of_rows(X, row_stride, column_stride, n, D, points.shift, pulse, thread);
+    load_points(X, row_stride, column_stride, points, 0, points.n_groups(), pulse, thread);
     index candidates[most_candidates], best = -1;
     double potential = 0;
     for (index c = 0; c < K; ++c) {
         const index tried = next_candidates(points, work, uniforms, c, best, potential, candidates);
-        try_candidates(points, work, tried, best, 0, points.n_groups());
+        try_candidates(points, work, tried, best, 0, points.n_groups(), pulse, thread);
+        if (pulse.look(thread)) return -1;
         best = best_candidate(points, work, tried, &potential);
         std::copy_n(points.rows + candidates[best] * D, D, centres + c * D);
     }
@@ -437,13 +447,17 @@ int cluster(const T* X, index row_stride, index column_stride, const double* sam
     int state = goes_on;
     for (index step = 0; step < max_steps && state == goes_on; ++step) {
         pack_for_step(work, centres);
-        for (index s = 0; s < n_slots; ++s) assign_slot(points, work, s, true, labels);
+        for (index s = 0; s < n_slots; ++s)
+            assign_slot(points, work, s, true, labels, pulse, thread);
+        if (pulse.look(thread)) return -1;
         state = move_centres(work, tolerance, centres);
     }
     if (state == empty) return -1;
     if (state != settled) {
         pack_for_step(work, centres);
-        for (index s = 0; s < n_slots; ++s) assign_slot(points, work, s, false, labels);
+        for (index s = 0; s < n_slots; ++s)
+            assign_slot(points, work, s, false, labels, pulse, thread);
+        if (pulse.over()) return -1;
     }
     if (centres_out)
         for (index k = 0; k < K; ++k)
@@ -457,16 +471,21 @@ int cluster(const T* X, index row_stride, index column_stride, const double* sam
     return n_distinct;
 }
 
-// The nearest centres of rows that are read once.
+// The nearest centres of rows that are read once, of some groups.
 template <class T>
 void nearest_rows(const T* X, index row_stride, index column_stride, index n, index D,
                   const double* shift, const double* packed, const double* halves, index K,
-                  index g, double* scratch, int* labels) noexcept {
+                  index first, index last, double* scratch, int* labels, Pulse& pulse,
+                  int thread) noexcept {
+    Watch watch(pulse, thread);
     alignas(64) double best[group], label[group];
-    load_group(X, row_stride, column_stride, n, D, shift, g, scratch);
-    nearest_in_group(scratch, packed, halves, K, D, best, label);
-    const index begin = g * group, filled = std::min(n - begin, group);
-    for (index i = 0; i < filled; ++i) labels[begin + i] = static_cast<int>(label[i]);
+    for (index g = first; g < last; ++g) {
+        load_group(X, row_stride, column_stride, n, D, shift, g, scratch);
+        nearest_in_group(scratch, packed, halves, K, D, best, label);
+        const index begin = g * group, filled = std::min(n - begin, group);
+        for (index i = 0; i < filled; ++i) labels[begin + i] = static_cast<int>(label[i]);
+        if (watch.ends(group * K * D)) return;
+    }
 }
 
 }  // namespace fastem::lloyd

@@ -7,7 +7,6 @@ nor on what else is in the batch.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,8 +148,9 @@ class ManyWorkspace:
         At most; by default those of the rows.
     arenas : pair of arrays, optional
         The scratch of another workspace of the same kind, that is not in use at the same time.
-    interrupted : threading.Event, optional
-        Once it is set, the next pass raises KeyboardInterrupt.
+    stop : array of shape (1,), intc, optional
+        Once it is not 0, the pass that is running in another thread, or the next one, raises
+        KeyboardInterrupt.
     """
 
     def __init__(
@@ -161,9 +161,9 @@ class ManyWorkspace:
         members: IntArray,
         n_threads: int | None = None,
         arenas: tuple[FloatArray, FloatArray] | None = None,
-        interrupted: threading.Event | None = None,
+        stop: NDArray[np.intc] = _NO_LABELS,
     ) -> None:
-        self.interrupted = interrupted
+        self.stop = stop
         self.rows, self.structure, self.n_components = rows, structure, n_components
         self.members, self.shape = members, (len(members),)
         self.dtype: np.dtype[Any] = rows.X.dtype
@@ -195,7 +195,7 @@ class ManyWorkspace:
             self.members[chosen],
             self.most_threads,
             (self.arena, self.sums),
-            self.interrupted,
+            self.stop,
         )
 
     def beside(self, structure: int) -> ManyWorkspace:
@@ -206,7 +206,7 @@ class ManyWorkspace:
             self.n_components,
             self.members,
             self.most_threads,
-            interrupted=self.interrupted,
+            stop=self.stop,
         )
 
     @cached_property
@@ -243,8 +243,6 @@ class ManyWorkspace:
         -------
         counts (n, K), first (n, K, D), second (n, K, second_size), log_likelihood (n,)
         """
-        if self.interrupted is not None and self.interrupted.is_set():
-            raise KeyboardInterrupt
         kernels, (n,), K, D = self.rows.kernels, self.shape, self.n_components, self.rows.n_features
         counts, first = np.empty((n, K)), np.empty((n, K, D))
         second = np.empty((n, K, kernels.second_size(self.structure, D)))
@@ -270,6 +268,7 @@ class ManyWorkspace:
             first,
             second,
             log_likelihood,
+            self.stop,
             self.n_threads,
         )
         return counts, first, second, log_likelihood

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "simd.hpp"
+#include "pulse.hpp"
 
 namespace fastem {
 
@@ -26,6 +26,19 @@ void load_tile(const T* X, index row_stride, index column_stride, index n_rows, 
     }
     for (index j = 0; j < n_features; ++j)
         std::fill(tile + j * n + filled, tile + (j + 1) * n, T(0));
+}
+
+// Tiles first..last-1 one behind the other, from row 0 of X on.
+template <class T>
+void load_tiles(const T* X, index row_stride, index column_stride, index n_rows, index n_features,
+                const int* order, const double* shift, index first, index last, index n, T* tiles,
+                Pulse& pulse, int thread) {
+    Watch watch(pulse, thread);
+    for (index t = first; t < last; ++t) {
+        load_tile(X, row_stride, column_stride, n_rows, n_features, order, shift, t * n, n,
+                  tiles + t * n_features * n);
+        if (watch.ends(4 * n * n_features)) return;
+    }
 }
 
 // A view of the data: either tiles packed once a fit, or rows of X loaded tile by tile.
@@ -60,7 +73,8 @@ template <class T> struct Rows {
 // low[j] and high[j]: the range of column j over rows first <= i < last.
 template <class T>
 void column_range(const T* X, index row_stride, index column_stride, index n_features, index first,
-                  index last, double* low, double* high) {
+                  index last, double* low, double* high, Pulse& pulse, int thread) {
+    Watch watch(pulse, thread);
     std::fill(low, low + n_features, std::numeric_limits<double>::infinity());
     std::fill(high, high + n_features, -std::numeric_limits<double>::infinity());
     for (index i = first; i < last; ++i) {
@@ -70,6 +84,7 @@ void column_range(const T* X, index row_stride, index column_stride, index n_fea
             low[j] = std::min(low[j], v);
             high[j] = std::max(high[j], v);
         }
+        if (watch.ends(n_features)) return;
     }
 }
 

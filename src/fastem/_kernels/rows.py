@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import STRUCTURES
+from . import STRUCTURES, memory
 from . import kernels as default_kernels
 from .skipping import Skipping
+from .threads import granted
 
 FloatArray = NDArray[Any]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -32,6 +33,11 @@ SERIAL_WORK = 200_000
 _MAX_SLOTS = 128
 _MIN_SLOTS = 16
 _SLOT_BYTES = 32 << 20
+# Beyond this there are fewer than _MIN_SLOTS, and no more threads are of use than slots
+_MOST_SLOT_BYTES = 1 << 30
+_FEWEST_SLOTS = 4
+# Arrays of moments and parameters that an M-step has at one time
+_COPIES_OF_PARAMETERS = 8
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
@@ -72,22 +78,17 @@ def tile_size(n_features: int, itemsize: int) -> int:
 def n_slots(n_tiles: int, slot_doubles: int, data_bytes: int) -> int:
     """How many partial sums: by the sizes only, never by the threads, so that bits do not change.
 
-    All slots together take at most 32 MiB or an eighth of the data, unless 16 take more.
+    All slots together take at most 32 MiB or an eighth of the data, unless 16 take more; and those
+    at most 1 GiB, unless 4 take more.
     """
     budget = max(_SLOT_BYTES, data_bytes // 8) // (8 * slot_doubles)
-    return min(n_tiles, max(_MIN_SLOTS, min(_MAX_SLOTS, budget)))
-
-
-threads_have_run = False  # in this process, by a kernel
+    least = max(_FEWEST_SLOTS, min(_MIN_SLOTS, _MOST_SLOT_BYTES // (8 * slot_doubles)))
+    return min(n_tiles, max(least, min(_MAX_SLOTS, budget)))
 
 
 def useful_threads(n_threads: int, n_rows: int, n_components: int, n_features: int) -> int:
     """The threads that are worth starting for this much work."""
-    global threads_have_run
-    if n_threads == 1 or n_rows * n_components * n_features <= SERIAL_WORK:
-        return 1
-    threads_have_run = True
-    return n_threads
+    return granted(n_threads) if n_rows * n_components * n_features > SERIAL_WORK else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,11 +216,19 @@ class Arrangement:
     def tiles(self) -> FloatArray:
         """The packed copy; empty where none is kept."""
         if self._tiles is None:
-            rows = self._rows
-            shape = (rows.n_tiles, rows.n_features, rows.tile_size) if rows.pack else (0, 1, 1)
-            self._tiles = aligned_empty(shape, rows.X.dtype)
+            self._tiles = aligned_empty(self._shape, self._rows.X.dtype)
             self._fill()
         return self._tiles
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        rows = self._rows
+        return (rows.n_tiles, rows.n_features, rows.tile_size) if rows.pack else (0, 1, 1)
+
+    @property
+    def bytes_to_come(self) -> int:
+        """Of a copy that has not been made yet."""
+        return math.prod(self._shape) * self._rows.X.itemsize if self._tiles is None else 0
 
     @property
     def weights(self) -> FloatArray:
@@ -272,8 +281,10 @@ class Workspace:
         self.rows, self.structure, self.n_components = rows, structure, n_components
         self.shape: tuple[int, ...] = ()  # of the mixtures: one alone
         self.n_threads = useful_threads(rows.n_threads, rows.n_rows, K, D)
-        self.parameters = aligned_empty((kernels.parameters_size(structure, D, K),), dtype)
+        n_parameters = kernels.parameters_size(structure, D, K)
         scratch = kernels.scratch_size(structure, D, K, n, dtype.itemsize)
+        self._check_memory(dtype.itemsize * (n_parameters + self.n_threads * scratch))
+        self.parameters = aligned_empty((n_parameters,), dtype)
         self.arena = aligned_empty((self.n_threads, scratch), dtype)
         self._no_known = np.empty((0, K), dtype=dtype)
         self._beside: dict[int, Workspace] = {}
@@ -285,7 +296,16 @@ class Workspace:
 
     def begin(self) -> None:
         """A run of passes begins: the parameters to come have nothing to do with those before."""
+        _ = self.slots  # too large a fit is refused before its initialisation
         self.skipping.begin()
+
+    def _check_memory(self, n_bytes: int) -> None:
+        memory.check(
+            n_bytes,
+            f"A mixture of {self.n_components} components in {self.rows.n_features} features",
+            "Use fewer components or features, a covariance_type with fewer parameters, or (for "
+            "no copy of the data) pack=False.",
+        )
 
     def beside(self, structure: int) -> Workspace:
         """The workspace of another structure on the same rows, made when first asked for."""
@@ -311,9 +331,12 @@ class Workspace:
 
     @cached_property
     def slots(self) -> FloatArray:
-        rows, K = self.rows, self.n_components
-        size = K * rows.kernels.statistics_size(self.structure, rows.n_features) + len(_TALLY)
-        return np.empty((n_slots(rows.n_tiles, size, rows.X.nbytes), size))
+        rows, K, D = self.rows, self.n_components, self.rows.n_features
+        size = K * rows.kernels.statistics_size(self.structure, D) + len(_TALLY)
+        shape = (n_slots(rows.n_tiles, size, rows.X.nbytes), size)
+        moments = _COPIES_OF_PARAMETERS * K * rows.kernels.second_size(self.structure, D)
+        self._check_memory(8 * (math.prod(shape) + moments) + rows.arrangement.bytes_to_come)
+        return np.empty(shape)
 
     def _pack(
         self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None
@@ -411,11 +434,17 @@ class Workspace:
         -------
         log_likelihood (n_rows,) float64, responsibilities (n_rows, K), labels (n_rows,) int64
         """
-        rows = self.rows
+        rows, K = self.rows, self.n_components
+        a_row = 8 * (log_likelihood + labels) + rows.X.itemsize * K * responsibilities
+        memory.check(
+            rows.n_rows * a_row,
+            f"The result for {rows.n_rows} rows",
+            "Ask for part of the rows at a time.",
+        )
         self._pack(parameters)
         out = (
             np.empty(rows.n_rows if log_likelihood else 0),
-            np.empty((rows.n_rows if responsibilities else 0, self.n_components), rows.X.dtype),
+            np.empty((rows.n_rows if responsibilities else 0, K), rows.X.dtype),
             np.empty(rows.n_rows if labels else 0, dtype=np.longlong),
         )
         rows.kernels.score(
@@ -423,7 +452,7 @@ class Workspace:
             rows.X,
             rows.shift,
             self.parameters,
-            self.n_components,
+            K,
             rows.tile_size,
             self.arena,
             *out,

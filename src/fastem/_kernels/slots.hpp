@@ -23,7 +23,7 @@ template <class T, template <class> class S> struct Parameters {
         return align(K) + align(S<T>::shared_size(D)) + K * align(D + S<T>::parameter_size(D));
     }
     static void pack(const double* constants, const double* means, const double* about,
-                     const double* precisions_cholesky, index D, index K, T* out) {
+                     const double* precisions_cholesky, index D, index K, T* out, Watch& watch) {
         for (index k = 0; k < K; ++k) out[k] = static_cast<T>(constants[k]);
         T* shared = out + align(K);
         S<T>::pack_shared(precisions_cholesky, D, shared);
@@ -34,6 +34,7 @@ template <class T, template <class> class S> struct Parameters {
             for (index j = 0; j < D; ++j) component[j] = static_cast<T>(about[k * D + j]);
             S<T>::pack_component(means + k * D, precisions_cholesky + k * S<T>::precision_size(D),
                                  D, component + D);
+            if (watch.ends(2 * S<T>::parameter_size(D))) return;
         }
     }
     Parameters(const T* packed, index D, index K)
@@ -179,7 +180,7 @@ struct SortKeys {
 template <class T, template <class> class S>
 void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Known<T>& known, T cut,
                       bool about_means, const Bounds& bounds, const SortKeys& sort_keys, index K,
-                      index first, index last, T* arena, double* statistics) {
+                      index first, index last, T* arena, double* statistics, Watch& watch) {
     const index D = rows.n_features, n = rows.n, size = S<T>::statistics_size(D);
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     constexpr bool roots = S<T>::wants_roots;
@@ -197,6 +198,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
         const index place = t * n, filled = std::min(n, rows.n_rows - place);
         const T* tile = rows.tile(t, scratch.tile);
         rows.tile_weights(t, scratch.weights);
+        if (watch.ends(n * (D + S<T>::shared_size(D)))) return;
         index n_touched = 0;
         const auto part = [&](index k, index g) {
             int& count = scratch.n_groups[k];
@@ -205,6 +207,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
         };
         if (known) {
             known.fill(rows, group, place, filled, K, scratch.weights, roots, scratch.r, part);
+            if (watch.ends(n * K)) return;
         } else {
             const T* points = S<T>::prepare(tile, parameters.shared, D, n, scratch.structure);
             vec<T> total(T(0));
@@ -217,7 +220,8 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
                     parameters, points + at, D, K, n, cut, bounds,
                     bounds.slack ? bounds.slack + (t * groups_of_tile + g) * K : scratch.slack,
                     bounds.slack ? bounds.level + place + at : nullptr, group_scratch, winner,
-                    log_p, largest, n_computed);
+                    log_p, largest, n_computed, watch);
+                if (watch.over()) return;
                 const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
                 const index in_group = std::min(group, filled - at);
                 tally.n_pairs += static_cast<double>(in_group * K);
@@ -246,6 +250,7 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
             scratch.n_groups[k] = 0;
             S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n,
                           scratch.structure, statistics + k * size);
+            if (watch.ends(members.size() * S<T>::parameter_size(D))) return;
         }
     }
     tally.write(statistics + K * size);
@@ -254,7 +259,8 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
 // Outputs for the rows of tiles first..last-1; each output may be null.
 template <class T, template <class> class S>
 void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index first, index last,
-                 T* arena, double* log_likelihood, T* responsibilities, long long* labels) {
+                 T* arena, double* log_likelihood, T* responsibilities, long long* labels,
+                 Watch& watch) {
     const index D = rows.n_features, n = rows.n;
     constexpr index group = S<T>::group, P = group_vectors<T, S>;
     const Parameters<T, S> parameters(packed_parameters, D, K);
@@ -268,6 +274,7 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
     for (index t = first; t < last; ++t) {
         const T* points = S<T>::prepare(rows.tile(t, scratch.tile), parameters.shared, D, n,
                                         scratch.structure);
+        if (watch.ends(n * (D + S<T>::shared_size(D) + (responsibilities ? K : 0)))) return;
         for (index at = 0; at < std::min(n, rows.n_rows - t * n); at += group) {
             const index row = t * n + at, filled = std::min(group, rows.n_rows - row);
             T* log_p = scratch.log_p + at;
@@ -275,7 +282,9 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
             index n_computed = 0;
             const index n_listed = log_densities<T, S>(parameters, points + at, D, K, n, cut,
                                                        none, scratch.slack, nullptr, group_scratch,
-                                                       winner, log_p, largest, n_computed);
+                                                       winner, log_p, largest, n_computed,
+                                                       watch);
+            if (watch.over()) return;
             const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
             if (labels) {
                 most_likely<P>(densities, scratch.outcome);
@@ -301,13 +310,20 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
 
 // slots (n_slots, size): slot 0 becomes the sum, pairwise in index order, of elements
 // first..last-1.
-inline void merge_slots(double* slots, index n_slots, index size, index first, index last) {
-    for (index stride = 1; stride < n_slots; stride *= 2)
-        for (index s = 0; s + stride < n_slots; s += 2 * stride) {
-            double* into = slots + s * size;
-            const double* from = slots + (s + stride) * size;
-            for (index e = first; e < last; ++e) into[e] += from[e];
-        }
+inline void merge_slots(double* slots, index n_slots, index size, index first, index last,
+                        Pulse& pulse, int thread) {
+    Watch watch(pulse, thread);
+    constexpr index piece = 4096;  // elements that stay in cache
+    for (index begin = first; begin < last; begin += piece) {
+        const index end = std::min(last, begin + piece);
+        for (index stride = 1; stride < n_slots; stride *= 2)
+            for (index s = 0; s + stride < n_slots; s += 2 * stride) {
+                double* into = slots + s * size;
+                const double* from = slots + (s + stride) * size;
+                for (index e = begin; e < end; ++e) into[e] += from[e];
+            }
+        if (watch.ends(n_slots * piece)) return;
+    }
 }
 
 }  // namespace fastem

@@ -32,7 +32,8 @@ template <class T> struct Spherical : Unshared<T>, AxisStatistics<T, Squares::po
         return complete;
     }
 
-    static double keep(const double* old_factor, const double* new_factor, index, double*) {
+    static double keep(const double* old_factor, const double* new_factor, index, double*,
+                       Watch&) {
         return new_factor[0] / old_factor[0];
     }
     static double loss(const double* old_mean, const double* new_mean, const double* new_factor,

@@ -25,7 +25,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "simd.hpp"
+#include "pulse.hpp"
 
 namespace fastem {
 
@@ -77,7 +77,8 @@ inline double whitened_step(const double* P, const double* from, const double* t
 // The least singular value of U' U^-1 is 1 / |U U'^-1| or more, and with X = (U U'^-1)^T, the
 // solution of P' X = P, the norm is at most 1 + |X - I|, |X - I|^2 at most the square of the
 // Frobenius norm, or the largest row sum times the largest column sum.
-inline double least_stretch(const double* old_P, const double* new_P, index D, double* scratch) {
+inline double least_stretch(const double* old_P, const double* new_P, index D, double* scratch,
+                            Watch& watch) {
     double *X = scratch, *columns = scratch + D * D;
     std::fill(columns, columns + D, 0.0);
     double squares = 0, largest_row = 0;
@@ -98,6 +99,7 @@ inline double least_stretch(const double* old_P, const double* new_P, index D, d
             columns[i] += e;
         }
         largest_row = std::max(largest_row, row);
+        if (watch.ends((D - j) * (D - j) / 2)) return 0;
     }
     double largest_column = 0;
     for (index i = 0; i < D; ++i) largest_column = std::max(largest_column, columns[i]);
@@ -106,8 +108,9 @@ inline double least_stretch(const double* old_P, const double* new_P, index D, d
 
 // For structures whose factors are triangular matrices.
 struct TriangularFactor {
-    static double keep(const double* old_P, const double* new_P, index D, double* scratch) {
-        return least_stretch(old_P, new_P, D, scratch);
+    static double keep(const double* old_P, const double* new_P, index D, double* scratch,
+                       Watch& watch) {
+        return least_stretch(old_P, new_P, D, scratch, watch);
     }
     static double loss(const double* old_mean, const double* new_mean, const double* new_P, index D,
                        double* scratch) {

@@ -1,4 +1,5 @@
-// The registry of covariance structures, and the one place where a number becomes a template.
+// The registry of covariance structures, and the one place where a number becomes a template. What
+// takes long is given the pulse of the call and the number of its thread.
 // To add one: its header, and its name in the list.
 #pragma once
 
@@ -82,10 +83,11 @@ inline index precisions_size(int structure, index D, index K) {
 template <class T>
 void pack_parameters(int structure, const double* constants, const double* means,
                      const double* about, const double* precisions_cholesky, index D, index K,
-                     T* out) {
+                     T* out, Pulse& pulse, int thread) {
+    Watch watch(pulse, thread);
     with_structure(structure, D, [&](auto tag) {
         Parameters<T, decltype(tag)::template type>::pack(constants, means, about,
-                                                          precisions_cholesky, D, K, out);
+                                                          precisions_cholesky, D, K, out, watch);
     });
 }
 
@@ -93,7 +95,8 @@ void pack_parameters(int structure, const double* constants, const double* means
 // double. What the components share is worked out for the first of them, which must come first.
 inline void contraction(int structure, const double* old_means, const double* old_factors,
                         const double* new_means, const double* new_factors, index D, index k,
-                        double* scratch, float* keep, float* loss) {
+                        double* scratch, float* keep, float* loss, Pulse& pulse, int thread) {
+    Watch watch(pulse, thread);
     with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
         const index size = S::precision_size(D);  // 0 where it is shared
@@ -101,7 +104,7 @@ inline void contraction(int structure, const double* old_means, const double* ol
         if (size == 0 && k > 0) {
             keep[k] = keep[0];
         } else {
-            const double exact = S::keep(old_factors + k * size, factor, D, scratch);
+            const double exact = S::keep(old_factors + k * size, factor, D, scratch, watch);
             // float, rounded to the safe side
             keep[k] = std::isfinite(exact) ? static_cast<float>(std::min(exact, 1.0) * (1 - 1e-7))
                                            : 0.0f;
@@ -120,7 +123,8 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
                      const int* labels, const T* responsibilities, const T* parameters, index K,
                      double cut, bool about_means, float* slack, float* level, const float* moved,
                      std::uint64_t* sort_keys, int row_bits, index first, index last,
-                     T* arena, double* statistics) noexcept {
+                     T* arena, double* statistics, Pulse& pulse, int thread) noexcept {
+    Watch watch(pulse, thread);
     const Rows<T> rows{packed, X,  row_stride, column_stride, order, shift, sample_weight,
                        n_rows, D, n};
     const Known<T> known{labels, responsibilities};
@@ -128,7 +132,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
     with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
             rows, parameters, known, static_cast<T>(cut), about_means, bounds,
-            SortKeys{sort_keys, row_bits}, K, first, last, arena, statistics);
+            SortKeys{sort_keys, row_bits}, K, first, last, arena, statistics, watch);
     });
 }
 
@@ -136,23 +140,29 @@ template <class T>
 void score_slot(int structure, const T* X, index row_stride, index column_stride,
                 const double* shift, index n_rows, index D, index n, const T* parameters,
                 index K, index first, index last, T* arena,
-                double* log_likelihood, T* responsibilities, long long* labels) noexcept {
+                double* log_likelihood, T* responsibilities, long long* labels, Pulse& pulse,
+                int thread) noexcept {
+    Watch watch(pulse, thread);
     const Rows<T> rows{nullptr, X,       row_stride, column_stride, nullptr, shift,
                        nullptr, n_rows, D,          n};
     with_structure(structure, D, [&](auto tag) {
         score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last,
                                                      arena, log_likelihood, responsibilities,
-                                                     labels);
+                                                     labels, watch);
     });
 }
 
 inline void unpack_statistics(int structure, const double* statistics, index D, index K,
-                              double* counts, double* first, double* second) {
+                              double* counts, double* first, double* second, Pulse& pulse,
+                              int thread) {
+    Watch watch(pulse, thread);
     with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
-        for (index k = 0; k < K; ++k)
+        for (index k = 0; k < K; ++k) {
             S::unpack(statistics + k * S::statistics_size(D), D, counts + k, first + k * D,
                       second + k * S::second_size(D));
+            if (watch.ends(2 * S::statistics_size(D))) return;
+        }
     });
 }
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._kernels import kernels
 from .._kernels.many import AnyWorkspace
+from .._kernels.threads import granted
 from ..exceptions import IllDefinedCovarianceError
 
 FloatArray = NDArray[Any]
@@ -340,7 +341,8 @@ class Matrices(Covariance):
         D = covariances.shape[-1]
         scratch = np.array(covariances, np.float64, order="C").reshape(-1, D, D)
         factors = np.empty(covariances.shape)
-        threads = n_threads if len(scratch) * D**3 > _SERIAL_FACTORISATION else 1
+        large = len(scratch) * D**3 > _SERIAL_FACTORISATION
+        threads = granted(min(n_threads, len(scratch))) if large else 1
         kernels.inverse_cholesky(scratch, factors.reshape(-1, D, D), threads)
         return factors, factors[..., 0, 0] > 0  # the kernel marks those at fault there
 

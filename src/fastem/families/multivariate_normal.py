@@ -225,6 +225,10 @@ class GaussianMixtureModel:
         LikelihoodError
             If the logarithm of a row's density overflows, and was asked for.
         """
+        if X.shape[1] != self.means.shape[1]:  # another thread fitted the estimator meanwhile
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the model has {self.means.shape[1]} by now"
+            )
         # the mean nearest to 0: a component far off must not round away where the others are
         shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
         rows = Rows(X, None, self.n_threads, shift, pack=False)

@@ -269,17 +269,13 @@ shape (n_samples, n_components), default="kmeans"
         return COVARIANCES[getattr(self, "covariance_type_", self.covariance_type)]
 
     def _fitted_model(self) -> GaussianMixtureModel:
+        now = dict(vars(self))  # of one fit, whatever another thread fits meanwhile
         weights, means, covariances, factors = (
-            np.ascontiguousarray(values, dtype=np.float64)
-            for values in (
-                self.weights_,
-                self.means_,
-                self.covariances_,
-                self.precisions_cholesky_,
-            )
+            np.ascontiguousarray(now[name], dtype=np.float64)
+            for name in ("weights_", "means_", "covariances_", "precisions_cholesky_")
         )
         return GaussianMixtureModel(
-            self._fitted_structure,
+            COVARIANCES[now.get("covariance_type_", self.covariance_type)],
             weights,
             means,
             covariances,

@@ -103,7 +103,7 @@ class FitReport:
     floored_components: tuple[int, ...]
     constant_columns: tuple[int | str, ...]
     skipped: float = 0.0
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(

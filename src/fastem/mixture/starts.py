@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,11 +200,11 @@ def run_starts(
     every = Regularisation.stacked(regularisations)
     seconds = (time.perf_counter() - began) / len(members)  # to make a start
 
-    interrupted = threading.Event()
+    stop = np.zeros(1, dtype=np.intc)
 
     def run(first: int, last: int) -> list[em.EMResult[Any] | Exception]:
         of = members[first:last]
-        workspace = ManyWorkspace(rows, structure.kernel, K, of, 1, interrupted=interrupted)
+        workspace = ManyWorkspace(rows, structure.kernel, K, of, 1, stop=stop)
         start: dict[str, Any] = {
             name: np.repeat(values[None], len(of), axis=0) for name, values in given.items()
         }
@@ -244,7 +243,7 @@ def run_starts(
             parts = pool.map(run, bounds[:-1], bounds[1:])
             return [outcome for outcomes in parts for outcome in outcomes]
         except BaseException:  # Ctrl-C: the pool waits for its threads, so they must end soon
-            interrupted.set()
+            stop[0] = 1
             raise
 
 
