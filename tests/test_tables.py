@@ -442,5 +442,7 @@ def test_defects_of_parquet(parquet, write):
     import pyarrow
 
     assert_refused(parquet({"a": []}, a=pyarrow.float64()), "columns but no rows")
-    for content in (b"", b"PAR1", path.read_bytes()[:-10]):
+    path = parquet({"é": [1.0]})
+    undecodable = path.read_bytes().replace("é".encode(), b"\xe1\xe1")
+    for content in (b"", b"PAR1", path.read_bytes()[:-10], undecodable):
         assert_refused(write(content, "cut.parquet"), "not a readable Parquet file")
