@@ -1,16 +1,18 @@
-# make demo   set up, and fit Gaussian mixtures to the Old Faithful geyser
-# make test   set up, and run the tests
-# make bench  set up, and time fastem beside its peers (tens of minutes)
-# make lint   style, types and the compiled layer's style
-# make build  compile again after a change to the kernels
-# make clean  remove everything made here
+# make demo      set up, and fit Gaussian mixtures to the Old Faithful geyser
+# make test      set up, and run the tests
+# make bench     set up, and time fastem beside its peers (tens of minutes)
+# make lint      style, types and the compiled layer's style
+# make sanitize  the compiled layer and the tests under sanitizers (half an hour)
+# make fuzz      broken model files, tables and command lines, FUZZ_SECONDS (60) for each
+# make build     compile again after a change to the kernels
+# make clean     remove everything made here
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(wildcard src/fastem/_kernels/*.hpp src/fastem/_kernels/*.p*x*)
 
-.PHONY: demo test bench lint build clean
+.PHONY: demo test bench lint sanitize fuzz build clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -44,6 +46,12 @@ lint: $(VENV)/stamp-test+lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint src/fastem/_kernels
+
+sanitize: $(VENV)/stamp-test
+	bash tests/sanitize/run.sh $(BIN)/python
+
+fuzz: $(VENV)/stamp-test+fuzz
+	$(BIN)/python tests/fuzz/run.py
 
 build: $(VENV)/stamp-test
 	$(BIN)/python -m pip install --quiet -e .

@@ -29,6 +29,11 @@ COMMON_FLAGS = {
              "-Wno-maybe-uninitialized"],  # false alarms from GCC's own intrinsics
     "msvc": ["/std:c++17", "/O2"],
 }  # fmt: skip
+# FASTEM_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer, in a folder of its
+# own, so that the ordinary build stays as it is. -O1: at -O3 the checks take minutes to compile.
+SANITIZE = os.environ.get("FASTEM_SANITIZE", "0") != "0"
+SANITIZE_FLAGS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+BUILD = Path("build", "sanitize") if SANITIZE else Path("build")
 OPENMP_FLAGS = {  # platform -> compile flags, link flags
     "linux": (["-fopenmp"], ["-fopenmp"]),
     "macosx": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
@@ -71,6 +76,9 @@ class BuildExtensions(build_ext):
             level = msvc_flags if kind == "msvc" else unix_flags
             extension.extra_compile_args = COMMON_FLAGS[kind] + level + compile_openmp
             extension.extra_link_args = list(link_openmp)
+            if SANITIZE:
+                extension.extra_compile_args += [*SANITIZE_FLAGS, "-O1", "-g1"]
+                extension.extra_link_args += SANITIZE_FLAGS
         self._forget_other_flags()
         super().build_extensions()
 
@@ -78,10 +86,10 @@ class BuildExtensions(build_ext):
         """Compile again what was compiled with other flags: setuptools compares dates only."""
         flags = "\n".join(" ".join(e.extra_compile_args) for e in self.extensions)
         flags += f"\nxsimd: {os.environ.get('FASTEM_XSIMD')}"
-        stamp = Path("build", "flags.txt")
+        stamp = BUILD / "flags.txt"
         if not stamp.exists() or stamp.read_text() != flags:
             self.force = True
-        stamp.parent.mkdir(exist_ok=True)
+        stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(flags)
 
 
@@ -107,6 +115,7 @@ setup(
     ),
     cmdclass={"build_ext": BuildExtensions},
     options={
+        "build": {"build_base": str(BUILD)},
         "build_ext": {"parallel": True},
         **({"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {}),
     },

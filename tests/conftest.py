@@ -1,12 +1,19 @@
 """Data that several test files share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_iris
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples each time, unless it is night: then others, and many
+settings.register_profile("day", derandomize=True, deadline=None, max_examples=20)
+settings.register_profile("nightly", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "day"))
 
 
 @pytest.fixture(scope="session")

@@ -557,6 +557,7 @@ def test_version(succeeds):
         (["fit", FAITHFUL, "-k", "2", "--threads", "0"], "--threads: 0 is no number of threads"),
         (["fit", FAITHFUL, "-k", "2", "--seed", "-1"], "--seed: -1 is too small"),
         (["fit", FAITHFUL, "-k", "2", "--seed", "4294967296"], "--seed: 4294967296 is too large"),
+        (["sample", "m.fastem", "-n", "9" * 30], "it must be at most 2147483647"),
         (["fit", FAITHFUL, "-k", "2", "--covariance", "round"], "invalid choice: 'round'"),
         (["fit", FAITHFUL, "-k", "2", "--init", "guess"], "invalid choice: 'guess'"),
         (["fit", FAITHFUL, "-k", "2", "--columns", "a,,b"], "'a,,b' is not a list of columns"),

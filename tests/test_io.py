@@ -577,6 +577,25 @@ def test_missing_array(content, tmp_path):
     assert_refused(tmp_path, sealed(header, data), "not a usable GaussianMixture")
 
 
+@pytest.mark.parametrize("dtype", [np.bool_, np.complex64])
+def test_arrays_that_hold_no_numbers_are_not_loaded(probe, tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(io, "_is_plain", lambda array: True)
+    io.save_model(probe({"x": np.zeros(3, dtype)}), tmp_path / "model.fastem")
+    monkeypatch.undo()
+    monkeypatch.setattr(io, "MODEL_KINDS", {"Probe": Probe})
+    content = (tmp_path / "model.fastem").read_bytes()
+    assert_refused(tmp_path, content, f"holds {np.dtype(dtype)} in 'x', not real numbers")
+
+
+def test_loading_warns_of_no_number(content, tmp_path):
+    header, data = unpack(content)
+    begin, end = header["precisions_cholesky_"]["data_offsets"]
+    huge = np.full((end - begin) // 8, 1e300).tobytes()
+    path = tmp_path / "model.fastem"
+    path.write_bytes(sealed(header, data[:begin] + huge + data[end:]))
+    assert np.isinf(io.load(path).precisions_).all()
+
+
 def test_resealed_content_loads(content, tmp_path):
     """The tests above are refused for their own reason, not for a wrong seal."""
     path = tmp_path / "model.fastem"

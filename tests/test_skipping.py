@@ -233,3 +233,35 @@ def test_verbose_tells_what_was_skipped(capsys):
     X, _ = clusters(6.0)
     GaussianMixture(K, verbose=1, random_state=0, max_iter=30).fit(X)
     assert "% of the pairs of a row and a component skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_distances_beyond_the_range_of_the_bounds(name, kernels):
+    """Bounds are kept in float32, where squares of 1e30 standard deviations are infinite."""
+    rng = np.random.default_rng(0)
+    means = 1e30 * rng.normal(size=(K, D))
+    means[:2] = [np.zeros(D), np.full(D, 1.5)]
+    X = means[rng.integers(K, size=N)] + rng.normal(size=(N, D))
+    structure, covariances = COVARIANCES[name], random_mixture(name, D, K)[2]
+    passes = {}
+    for skip in (True, False):
+        rows = Rows(X, None, 1, kernels=kernels)
+        workspace = Workspace(rows, structure.kernel, K, skip=skip)
+        assert bool(len(workspace.skipping.slack)) == skip
+        passes[skip] = [
+            structure.accumulate(workspace, model.parameters)
+            for model in (
+                GaussianMixtureModel(
+                    structure,
+                    np.full(K, 1 / K),
+                    means - rows.shift + 0.05 * step,
+                    covariances,
+                    structure.precisions_cholesky(covariances),
+                    1e-6,
+                )
+                for step in range(3)
+            )
+        ]
+    for (counts, *_, total), (every_count, *_, every_total) in zip(*passes.values(), strict=True):
+        np.testing.assert_allclose(counts, every_count, rtol=1e-12)
+        np.testing.assert_allclose(total, every_total, rtol=1e-12)

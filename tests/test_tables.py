@@ -121,6 +121,11 @@ def test_columns_by_name_and_number(write):
     assert [table.position(c) for c in ("b", 1, "3")] == [1, 0, 2]
 
 
+def test_a_name_of_several_lines_is_listed_in_one(write):
+    path = write('"two\nlines",b\n1,2\n')
+    assert_refused(path, "the columns are 'two\\nlines', b", columns=["c"])
+
+
 def test_columns_that_are_not_chosen_may_hold_anything(write):
     path = write(",name,x,x,y\n1,Ann,1.5,1,\n2,Bob,2.5,2,?\n")
     table = read_table(path, ["3"])
@@ -181,6 +186,7 @@ def test_float32(write):
         ("a,b\n1,2\n".encode("utf-16"), ["not UTF-8", "0xff"]),
         (b"a,b\n1,\x00\n", ["NUL bytes"]),
         ('a,b\n1,2\n3,"4\n5,6\n', ["unclosed quotation mark"]),
+        ('\u2028\n\u2028\n"a","b, c"\r', ["saw 2; look for an unclosed quotation mark"]),
     ],
 )
 def test_defects_of_text(write, content, parts):
@@ -353,6 +359,19 @@ def test_false_shape_in_npz(tmp_path):
     assert_refused(path, "not a readable .npy file")
 
 
+def test_bytes_that_are_no_long_double_are_nan(write):
+    longdouble = np.dtype(np.longdouble)
+    if longdouble.itemsize == 8:
+        pytest.skip("long double is double here")
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((1, 2), longdouble))
+    size = 2 * longdouble.itemsize
+    # of x87: an exponent without the leading 1 that goes with it
+    value = (b"\1" + bytes(7) + b"\xff\x3f").ljust(longdouble.itemsize, b"\0")
+    content = buffer.getvalue()[:-size] + value * 2
+    assert read_table(write(content, "data.npy")).values.shape == (1, 2)
+
+
 # --- Parquet --------------------------------------------------------------------------------------
 
 
@@ -423,5 +442,7 @@ def test_defects_of_parquet(parquet, write):
     import pyarrow
 
     assert_refused(parquet({"a": []}, a=pyarrow.float64()), "columns but no rows")
-    for content in (b"", b"PAR1", path.read_bytes()[:-10]):
+    path = parquet({"é": [1.0]})
+    undecodable = path.read_bytes().replace("é".encode(), b"\xe1\xe1")
+    for content in (b"", b"PAR1", path.read_bytes()[:-10], undecodable):
         assert_refused(write(content, "cut.parquet"), "not a readable Parquet file")

@@ -261,7 +261,12 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `fastem sample`."""
     parser.add_argument("model", metavar="MODEL", help="model file that fastem fit saved")
     parser.add_argument(
-        "-n", "--rows", type=_integer(1), required=True, metavar="N", help="rows to draw"
+        "-n",
+        "--rows",
+        type=_integer(1, maximum=2**31 - 1),  # what the random numbers count with everywhere
+        required=True,
+        metavar="N",
+        help="rows to draw",
     )
     parser.add_argument(
         "--seed",

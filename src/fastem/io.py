@@ -111,7 +111,7 @@ def save_model(estimator: Any, path: StrPath) -> None:
     given, state = estimator._get_state()
     arrays = {name: np.asarray(array, order="C") for name, array in given.items()}
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiu" or array.itemsize > 8:
+        if not _is_plain(array):
             raise TypeError(f"array {name!r} of type {array.dtype} cannot be saved; use float64")
     metadata = {
         "format": "fastem",
@@ -160,6 +160,9 @@ def load(path: StrPath) -> Any:
             arrays = {key: file.get_tensor(key) for key in names}
         if metadata.get("sha256") != _checksum(arrays, metadata):
             raise ModelFileError("is damaged (its checksum is wrong): copy it or save it again")
+        for key, array in arrays.items():
+            if not _is_plain(array):
+                raise ModelFileError(f"holds {array.dtype} in {key!r}, not real numbers")
         return _restored(cls, arrays, metadata)
     except ModelFileError as error:
         raise ModelFileError(f"{name} {error}") from error.__cause__
@@ -169,6 +172,11 @@ def load(path: StrPath) -> Any:
         raise ModelFileError(
             f"{name} is damaged or is not a fastem model file: copy it or save it again"
         ) from error
+
+
+def _is_plain(array: NDArray[Any]) -> bool:
+    """Whether an array holds numbers of a type that model files hold."""
+    return array.dtype.kind in "fiu" and array.itemsize <= 8
 
 
 def _plain(value: object) -> Any:
@@ -225,7 +233,9 @@ def _check_metadata(metadata: Mapping[str, str]) -> type[Any]:
 def _restored(cls: type[Any], arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> Any:
     """Build the estimator; whatever is wrong with its state becomes a ModelFileError."""
     try:
-        return cls._from_state(arrays, json.loads(metadata.get("metadata", "")))
+        # precisions beyond the range of their type were so when they were saved
+        with np.errstate(all="ignore"):
+            return cls._from_state(arrays, json.loads(metadata.get("metadata", "")))
     except ModelFileError as error:
         raise ModelFileError(f"is not a usable {cls.__name__}: {error}") from error
     except _DEFECTS as error:

@@ -128,7 +128,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
     const Rows<T> rows{packed, X,  row_stride, column_stride, order, shift, sample_weight,
                        n_rows, D, n};
     const Known<T> known{labels, responsibilities};
-    const Bounds bounds{slack, level, moved, moved + K, moved + 2 * K};
+    const Bounds bounds = moved ? Bounds{slack, level, moved, moved + K, moved + 2 * K} : Bounds{};
     with_structure(structure, D, [&](auto tag) {
         accumulate_tiles<T, decltype(tag)::template type>(
             rows, parameters, known, static_cast<T>(cut), about_means, bounds,

@@ -161,7 +161,12 @@ def _arrow() -> tuple[Any, Any]:
 def _parquet_errors(path: Path, arrow: Any) -> Iterator[None]:
     try:
         yield
-    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, OSError) as error:
+    except (
+        arrow.ArrowInvalid,
+        arrow.ArrowNotImplementedError,
+        OSError,
+        UnicodeDecodeError,  # of the name of a column
+    ) as error:
         raise DataFileError(
             f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}; write it again"
         ) from error

@@ -139,9 +139,10 @@ def count(n: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names, the first dozen of them if there are many."""
+    """Join names, the first dozen of them if there are many; in one line, whatever they hold."""
     more = len(names) - _LISTED_NAMES
-    return ", ".join(names[:_LISTED_NAMES]) + (f" and {more} more" if more > 0 else "")
+    shown = (name if name.isprintable() else repr(name) for name in names[:_LISTED_NAMES])
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def as_option(names: list[str] | None, positions: Iterable[int]) -> str:
@@ -179,8 +180,9 @@ def floats(values: NDArray[Any], dtype: FloatType | None) -> NDArray[Any]:
     native = values.dtype.newbyteorder("=")
     if dtype is None:
         dtype = native if native == np.float32 else np.dtype(np.float64)
-    # A cast that overflows (1e300 as float32) yields inf, which the caller reports.
-    with np.errstate(over="ignore"):
+    # A cast that overflows (1e300 as float32) yields inf, which the caller reports; one of a wider
+    # type may meet bytes that are no number there, and yields NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(values, dtype=dtype)
 
 

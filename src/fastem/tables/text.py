@@ -69,10 +69,8 @@ def read_text(path: Path, columns: Columns | None, dtype: FloatType | None) -> T
         raise _encoding_error(path, error) from error
     except pandas.errors.ParserError as error:
         _check_widths(path, layout)
-        raise DataFileError(
-            f"{path}: {str(error).removeprefix('Error tokenizing data. C error: ')}; look for an "
-            "unclosed quotation mark"
-        ) from error
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
+        raise DataFileError(f"{path}: {reason}; look for an unclosed quotation mark") from error
     if len(frame) == 0:
         raise DataFileError(f"{path} has a header but no rows of numbers; add some")
     frame = _numeric(frame, path, layout, positions, pandas)
