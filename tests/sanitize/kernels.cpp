@@ -31,6 +31,7 @@ namespace {
 
 enum class Plant { nothing, race, overread } plant = Plant::nothing;
 int n_threads = 1;
+Pulse pulse;  // of every call: nobody asks to leave, but for `hand_out`
 
 // As many elements as asked for, not one more, aligned as the kernels want them.
 template <class T> class Array {
@@ -149,7 +150,7 @@ template <template <class> class S> struct Mixture {
     template <class T> Array<T> pack(int structure, const Case& c) const {
         Array<T> out(parameters_size(structure, c.D, c.K));
         pack_parameters(structure, constants.get(), means.get(), means.get(), factors.get(), c.D,
-                        c.K, out.get());
+                        c.K, out.get(), pulse, 0);
         return out;
     }
 };
@@ -168,9 +169,9 @@ void fit(int structure, const Case& c, Record& record) {
     const index size = K * statistics_size(structure, D) + Tally::size;
     Array<T> tiles(c.packed ? n_tiles * D * n : 0);
     if (c.packed)
-        each(n_tiles, [&](index t, int) {
-            load_tile(data.X.get(), data.row_stride, data.column_stride, c.n_rows, D,
-                      data.order.get(), data.shift.get(), t * n, n, tiles.get() + t * D * n);
+        each(n_tiles, [&](index t, int thread) {
+            load_tiles(data.X.get(), data.row_stride, data.column_stride, c.n_rows, D,
+                       data.order.get(), data.shift.get(), t, t + 1, n, tiles.get(), pulse, thread);
         });
     const Arenas<T> arenas(scratch_size<T>(structure, D, K, n));
     Array<double> slots(n_slots * size);
@@ -191,14 +192,15 @@ void fit(int structure, const Case& c, Record& record) {
                                bounds ? slack.get() : nullptr, bounds ? level.get() : nullptr,
                                moved.get(), keys, 32, part(s, n_slots, n_tiles),
                                part(s + 1, n_slots, n_tiles), arenas.of(thread),
-                               slots.get() + s * size);
+                               slots.get() + s * size, pulse, thread);
         });
-        each(n_threads, [&](index chunk, int) {
+        each(n_threads, [&](index chunk, int thread) {
             merge_slots(slots.get(), n_slots, size, part(chunk, n_threads, size),
-                        part(chunk + 1, n_threads, size));
+                        part(chunk + 1, n_threads, size), pulse, thread);
         });
         Array<double> counts(K), first(K * D), second(K * second_size(structure, D)), sums(size);
-        unpack_statistics(structure, slots.get(), D, K, counts.get(), first.get(), second.get());
+        unpack_statistics(structure, slots.get(), D, K, counts.get(), first.get(), second.get(),
+                          pulse, 0);
         std::copy(slots.get(), slots.get() + size, sums.begin());
         for (const auto* out : {&counts, &first, &second, &sums}) record.add(*out);
     };
@@ -213,7 +215,7 @@ void fit(int structure, const Case& c, Record& record) {
         const auto contract = [&](index k, int thread) {
             contraction(structure, mixture.means.get(), mixture.factors.get(), next.means.get(),
                         next.factors.get(), D, k, contractions.of(thread), moved.get(),
-                        moved.get() + K);
+                        moved.get() + K, pulse, thread);
         };
         contract(0, 0);
         each(K - 1, [&](index k, int thread) { contract(k + 1, thread); });
@@ -235,7 +237,7 @@ void fit(int structure, const Case& c, Record& record) {
     each(n_tiles, [&](index t, int thread) {
         score_slot(structure, data.X.get(), data.row_stride, data.column_stride, data.shift.get(),
                    c.n_rows, D, n, parameters.get(), K, t, t + 1, arenas.of(thread),
-                   log_likelihood.get(), responsibilities.get(), labels.get());
+                   log_likelihood.get(), responsibilities.get(), labels.get(), pulse, thread);
     });
     record.add(log_likelihood);
     record.add(responsibilities);
@@ -268,21 +270,21 @@ void fit_many(int structure, const Case& c, Record& record) {
         const Data<T>& rows = data[i];
         double* range = ranges.get() + p * 2 * D;
         column_range(rows.X.get(), rows.row_stride, rows.column_stride, D, 0, c.n_rows, range,
-                     range + D);
-        for (index t = 0; t < n_tiles; ++t)
-            load_tile(rows.X.get(), rows.row_stride, rows.column_stride, c.n_rows, D,
-                      static_cast<const int*>(nullptr), range, t * n, n,
-                      tiles[i].get() + t * D * n);
+                     range + D, pulse, thread);
+        load_tiles(rows.X.get(), rows.row_stride, rows.column_stride, c.n_rows, D,
+                   static_cast<const int*>(nullptr), range, 0, n_tiles, n, tiles[i].get(), pulse,
+                   thread);
         T* packed = arenas.of(thread) + scratch;
         pack_parameters(structure, mixtures[i].constants.get(), mixtures[i].means.get(),
-                        mixtures[i].means.get(), mixtures[i].factors.get(), D, K, packed);
+                        mixtures[i].means.get(), mixtures[i].factors.get(), D, K, packed, pulse,
+                        thread);
         accumulate_slot<T>(structure, tiles[i].get(), nullptr, 0, 0, nullptr, nullptr,
                            rows.weights.get(), c.n_rows, D, n, nullptr, nullptr, packed, K,
                            fit_cut<T>, false, nullptr, nullptr, nullptr, nullptr, 0, 0, n_tiles,
-                           arenas.of(thread), sums.of(thread));
+                           arenas.of(thread), sums.of(thread), pulse, thread);
         unpack_statistics(structure, sums.of(thread), D, K, counts.get() + p * K,
                           first.get() + p * K * D,
-                          second.get() + p * K * second_size(structure, D));
+                          second.get() + p * K * second_size(structure, D), pulse, thread);
     });
     for (const auto* out : {&ranges, &counts, &first, &second}) record.add(*out);
 }
@@ -296,11 +298,11 @@ template <class T> void kmeans(const Case& c, Record& record) {
     Array<double> points_arena(Points::size(n, D));
     const Points points(points_arena.get(), data.weights.get(), n, D);
     const T* X = data.X.get();
-    mean_of_rows(X, data.row_stride, data.column_stride, n, D, points.shift);
+    mean_of_rows(X, data.row_stride, data.column_stride, n, D, points.shift, pulse, 0);
     const index n_groups = points.n_groups();
-    each(n_slots, [&](index s, int) {
+    each(n_slots, [&](index s, int thread) {
         load_points(X, data.row_stride, data.column_stride, points, part(s, n_slots, n_groups),
-                    part(s + 1, n_slots, n_groups));
+                    part(s + 1, n_slots, n_groups), pulse, thread);
     });
 
     Array<double> work_arena(Work::size(n, D, K, n_slots));
@@ -312,9 +314,9 @@ template <class T> void kmeans(const Case& c, Record& record) {
     for (index k = 0; k < K; ++k) {
         const index tried =
             next_candidates(points, work, uniforms.get(), k, best, potential, candidates);
-        each(n_slots, [&, before = best](index s, int) {
+        each(n_slots, [&, before = best](index s, int thread) {
             try_candidates(points, work, tried, before, part(s, n_slots, n_groups),
-                           part(s + 1, n_slots, n_groups));
+                           part(s + 1, n_slots, n_groups), pulse, thread);
         });
         best = best_candidate(points, work, tried, &potential);
         std::copy_n(points.rows + candidates[best] * D, D, centres.get() + k * D);
@@ -323,7 +325,9 @@ template <class T> void kmeans(const Case& c, Record& record) {
     std::fill(labels.begin(), labels.end(), -1);
     for (int step = 0; step < 3; ++step) {
         pack_for_step(work, centres.get());
-        each(n_slots, [&](index s, int) { assign_slot(points, work, s, true, labels.get()); });
+        each(n_slots, [&](index s, int thread) {
+            assign_slot(points, work, s, true, labels.get(), pulse, thread);
+        });
         if (move_centres(work, 1e-4 * mean_variance(points), centres.get()) != goes_on) break;
     }
     record.add(centres);
@@ -336,7 +340,8 @@ template <class T> void kmeans(const Case& c, Record& record) {
     Array<int> nearest_labels(n);
     each(n_groups, [&](index g, int thread) {
         nearest_rows(X, data.row_stride, data.column_stride, n, D, points.shift, nearest.packed,
-                     nearest.halves, K, g, group_arenas.of(thread), nearest_labels.get());
+                     nearest.halves, K, g, g + 1, group_arenas.of(thread), nearest_labels.get(),
+                     pulse, thread);
     });
     record.add(nearest_labels);
 
@@ -348,8 +353,8 @@ template <class T> void kmeans(const Case& c, Record& record) {
         double* found = many_centres.get() + i * K * D;
         n_distinct[i] = cluster(X, data.row_stride, data.column_stride, data.weights.get(), n, D, K,
                                 n_slots, uniforms.get(), 1e-4, 20, arenas.of(thread),
-                                many_labels.get() + i * n, found);
-        fits[i] = judge_centres(points, found, K, judges.of(thread));
+                                many_labels.get() + i * n, found, pulse, thread);
+        fits[i] = judge_centres(points, found, K, judges.of(thread), pulse, thread);
     });
     record.add(many_labels);
     record.add(n_distinct);
@@ -366,10 +371,41 @@ void factors(index n, index D, Record& record) {
                 const double x = i == j ? 2.0 * static_cast<double>(D) : random.normal();
                 matrices[k * D * D + i * D + j] = matrices[k * D * D + j * D + i] = x;
             }
-    each(n, [&](index k, int) {
-        inverse_cholesky(matrices.get() + k * D * D, D, out.get() + k * D * D);
+    each(n, [&](index k, int thread) {
+        inverse_cholesky(matrices.get() + k * D * D, D, out.get() + k * D * D, pulse, thread);
     });
     record.add(out);
+}
+
+int times_asked = 0;
+int leave_at_third() { return ++times_asked == 3; }
+
+// Items are taken once each, and by nobody once a call is left.
+bool hand_out() {
+    constexpr index n = 100000;
+    for (const bool leave : {false, true}) {
+        Array<int> taken(n);
+        std::fill(taken.begin(), taken.end(), 0);
+        Pulse mine;
+        times_asked = 0;
+        mine.listen(leave ? leave_at_third : nullptr, nullptr);
+        mine.share(n);
+#pragma omp parallel num_threads(4)
+        {
+            const int thread = omp_get_thread_num();
+            for (index i = mine.first(thread); i >= 0; i = mine.next(thread)) {
+                ++taken[i];
+                while (leave && !mine.look(thread)) std::this_thread::yield();
+            }
+        }
+        index sum = 0;
+        for (const int times : taken) sum += times;
+        if (mine.raised() != leave || (leave ? sum > 4 : sum != n)) {
+            std::puts("items are not handed out once each");
+            return false;
+        }
+    }
+    return true;
 }
 
 // On one thread, then on four; whether the bits are the same.
@@ -422,7 +458,7 @@ int main(int argc, char** argv) {
     const std::string asked = argc > 1 ? argv[1] : "";
     if (asked == "race") plant = Plant::race;
     if (asked == "overread") plant = Plant::overread;
-    bool good = all_kernels<double>("float64") && all_kernels<float>("float32");
+    bool good = hand_out() && all_kernels<double>("float64") && all_kernels<float>("float32");
     for (const int D : {1, 2, 5, 33})
         good &= same("Cholesky factors", [&](Record& record) { factors(9, D, record); });
     std::puts(good ? "all kernels: the same bits on 1 and 4 threads" : "kernels are at fault");
