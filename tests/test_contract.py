@@ -398,5 +398,5 @@ def test_horizontal_sums_add_every_lane(kernels, dtype):
 def test_number_of_slots_depends_on_sizes_only():
     assert n_slots(10, 5, 1000) == 10  # never more slots than tiles
     assert n_slots(10**6, 5, 10**9) == 128
-    assert n_slots(10**6, 10**7, 10**6) == 16  # huge statistics: few slots
+    assert n_slots(10**6, 10**6, 10**6) == 16  # large statistics: few slots
     assert all(tile_size(d, b) % 64 == 0 for d in (1, 8, 9, 64, 65, 200, 1000) for b in (4, 8))

@@ -489,5 +489,5 @@ def test_no_global_state_is_changed(data):
         small_fit(data, covariance_type=kind, n_threads=2).predict_proba(data)
     fastem.fit_many([data[:200], data[200:400]], 2, random_state=0, tol=1e-1)
     with pytest.raises(ValueError, match="reg_covar"):
-        GaussianMixture(1, reg_covar=0.0).fit(np.ones((50, 2)))
+        GaussianMixture(1, reg_covar=0.0, random_state=0).fit(np.ones((50, 2)))
     assert state() == before
