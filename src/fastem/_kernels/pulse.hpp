@@ -67,7 +67,7 @@ class Pulse {
     using clock = std::chrono::steady_clock;
     static constexpr std::chrono::milliseconds interval{50};
     // The others are often done in less time than it takes to wake up.
-    static constexpr std::chrono::microseconds awake{200}, nap{100};
+    static constexpr std::chrono::microseconds awake{100}, nap{100};
 
     bool end() {
         over_.store(true, std::memory_order_relaxed);
@@ -80,10 +80,8 @@ class Pulse {
         if (!ask_ || finished()) return;
         const clock::time_point nap_from = clock::now() + awake;
         while (!finished() && !look(0)) {
-            if (clock::now() < nap_from)
-                std::this_thread::yield();
-            else
-                std::this_thread::sleep_for(nap);
+            // to yield would be to wait behind all else on a busy machine
+            if (clock::now() >= nap_from) std::this_thread::sleep_for(nap);
         }
     }
     bool finished() const { return finished_.load(std::memory_order_relaxed) >= n_items_; }
