@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture, _threads
 from fastem._kernels import kernels
-from fastem._threads import effective_n_threads
+from fastem._threads import effective_n_threads, shared_n_threads
 
 openmp = pytest.mark.skipif(not kernels.has_openmp(), reason="a build without OpenMP is serial")
 
@@ -115,3 +115,15 @@ def test_a_forked_child_fits_instead_of_hanging():
     assert means == parent.means_.tobytes()
     if effective_n_threads(2) > 1:
         assert n_threads == 1
+
+
+def test_fits_at_the_same_time_share_the_cores(monkeypatch):
+    monkeypatch.setattr(_threads, "effective_n_threads", lambda n: 6 if n is None else n)
+    with shared_n_threads() as first, shared_n_threads() as second, shared_n_threads() as third:
+        assert (first, second, third) == (6, 3, 2)
+        with shared_n_threads(4) as asked_for:  # whoever asks for a number has it
+            assert asked_for == 4
+    with pytest.raises(ZeroDivisionError), shared_n_threads():
+        raise ZeroDivisionError
+    with shared_n_threads() as alone:
+        assert alone == 6

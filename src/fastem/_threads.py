@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from joblib import cpu_count
 
 from ._kernels import kernels, threads
 
-__all__ = ["effective_n_threads"]
+__all__ = ["effective_n_threads", "shared_n_threads"]
 
 _forked_after_threads = False
+_running, _lock = 0, threading.Lock()  # fits and predictions, in this process
 
 
 def _after_fork_in_child() -> None:
-    global _forked_after_threads
+    global _forked_after_threads, _running, _lock
     _forked_after_threads = threads.have_run
+    _running, _lock = 0, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -71,3 +76,23 @@ def effective_n_threads(n_threads: int | None = None) -> int:
         asked = kernels.max_threads()
         return max(1, min(asked, cpus if "OMP_NUM_THREADS" in os.environ else cores))
     return max(1, min(n_threads, cpus) if n_threads > 0 else cpus + 1 + n_threads)
+
+
+@contextmanager
+def shared_n_threads(n_threads: int | None = None) -> Iterator[int]:
+    """The threads for one fit or prediction, while it lasts.
+
+    With None the cores are shared with whatever runs at the same time in other threads (those of
+    joblib's threading backend, or of a pool), so that there are hardly more threads than cores. The
+    number changes no result.
+    """
+    global _running
+    with _lock:
+        _running += 1
+        running = _running
+    try:
+        most = effective_n_threads(n_threads)
+        yield most if n_threads is not None else max(1, most // running)
+    finally:
+        with _lock:
+            _running -= 1

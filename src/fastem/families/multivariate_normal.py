@@ -40,7 +40,7 @@ class GaussianMixtureModel:
     regularisation : Regularisation
         What `maximise` maximises beside the likelihood.
     n_threads : int
-        Threads for the factorisations, and for `score`.
+        Threads for the factorisations.
     log_volume : float
         Log of the volume of these coordinates' unit cube in those of the user: densities are the
         user's.
@@ -211,12 +211,15 @@ class GaussianMixtureModel:
         prior = self.regularisation.prior
         return 0.0 if prior is None else prior.log_density(self)
 
-    def score(self, X: FloatArray, **wanted: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def score(
+        self, X: FloatArray, n_threads: int = 1, **wanted: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Log-likelihood, responsibilities or labels of rows, where means are not shifted.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_features), float64 or float32
+        n_threads : int
         **wanted : bool
             log_likelihood, responsibilities, labels: see `Workspace.score`.
 
@@ -231,7 +234,7 @@ class GaussianMixtureModel:
             )
         # the mean nearest to 0: a component far off must not round away where the others are
         shift = self.means[np.abs(self.means).argmin(axis=0), np.arange(self.means.shape[1])]
-        rows = Rows(X, None, self.n_threads, shift, pack=False)
+        rows = Rows(X, None, n_threads, shift, pack=False)
         workspace = Workspace(rows, self.structure.kernel, len(self.means), skip=False)
         densities_wanted = wanted.get("log_likelihood", False)
         if wanted.get("responsibilities"):

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from .. import em
 from .._kernels.many import ManyRows
 from .._kernels.rows import Rows, Workspace
-from .._threads import effective_n_threads
 from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES
 from ..exceptions import DataRangeError, IllDefinedCovarianceError
@@ -45,7 +44,7 @@ class Outcome(NamedTuple):
     report: FitReport
 
 
-def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
+def fit(estimator: Any, X: Any, sample_weight: Any, n_threads: int) -> Outcome:
     """Fit `estimator`; see `GaussianMixture.fit`."""
     began = time.perf_counter()
     for callback in estimator.callbacks or ():
@@ -54,7 +53,6 @@ def fit(estimator: Any, X: Any, sample_weight: Any) -> Outcome:
     validated, columns = check_rows(type(estimator), X)
     weight = check_sample_weight(sample_weight, validated)
     given = Fitted.of(validated, weight, int(estimator.n_components))
-    n_threads = effective_n_threads(estimator.n_threads)
     rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
     exponent = scale_of(rows.ranges, rows.X)
     if exponent:

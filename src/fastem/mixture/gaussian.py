@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
-from .._threads import effective_n_threads
+from .._threads import shared_n_threads
 from ..covariances import COVARIANCES, Covariance
 from ..families import AUTO, ConjugatePrior, GaussianMixtureModel
 from ..initialization import METHODS
@@ -251,7 +251,8 @@ shape (n_samples, n_components), default="kmeans"
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, sample_weight: Any) -> FloatArray:
         """Fit and set the attributes, all at once at the end; returns the validated data."""
-        outcome = fit(self, X, sample_weight)
+        with shared_n_threads(self.n_threads) as n_threads:
+            outcome = fit(self, X, sample_weight, n_threads)
         outcome.report.warn(self.max_iter)
         self.__dict__.update(outcome.attributes)
         if "feature_names_in_" not in outcome.attributes:
@@ -280,7 +281,6 @@ shape (n_samples, n_components), default="kmeans"
             means,
             covariances,
             factors,
-            n_threads=effective_n_threads(self.n_threads),
         )
 
     def _n_parameters(self) -> int:
@@ -291,7 +291,8 @@ shape (n_samples, n_components), default="kmeans"
     def _score_rows(
         self, X: FloatArray, **wanted: bool
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return self._fitted_model().score(X, **wanted)
+        with shared_n_threads(self.n_threads) as n_threads:
+            return self._fitted_model().score(X, n_threads, **wanted)
 
     def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
         """Random draws from the fitted mixture.

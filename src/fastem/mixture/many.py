@@ -14,7 +14,7 @@ from sklearn import config_context
 from .. import em
 from .._kernels.many import ManyRows
 from .._kernels.rows import Rows
-from .._threads import effective_n_threads
+from .._threads import shared_n_threads
 from .._validation import check_rows, check_sample_weight
 from ..exceptions import DegenerateDataWarning, FitManyError, warn
 from ..families import Regularisation
@@ -108,15 +108,15 @@ def fit_many(
     problems = _problems(pattern, Xs, sample_weight)
     models: list[Any] = [None] * len(problems)
     errors: dict[int, Exception] = {}
-    for batch in _batches(pattern, problems):
-        for b, outcome in zip(
-            batch, _fit_batch(pattern, [problems[b] for b in batch]), strict=True
-        ):
-            if isinstance(outcome, Exception):
-                errors[b] = outcome
-                continue
-            models[b] = GaussianMixture(n_components, **parameters)
-            models[b].__dict__.update(problems[b].columns, **outcome)
+    with shared_n_threads(pattern.n_threads) as n_threads:
+        for batch in _batches(pattern, problems):
+            outcomes = _fit_batch(pattern, [problems[b] for b in batch], n_threads)
+            for b, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    errors[b] = outcome
+                    continue
+                models[b] = GaussianMixture(n_components, **parameters)
+                models[b].__dict__.update(problems[b].columns, **outcome)
     _warn(pattern, models)
     if errors:
         report = FitManyError(models, errors)
@@ -190,7 +190,7 @@ def _batches(pattern: GaussianMixture, problems: list[_Problem]) -> Iterator[lis
 
 
 def _fit_batch(
-    pattern: GaussianMixture, problems: list[_Problem]
+    pattern: GaussianMixture, problems: list[_Problem], n_threads: int
 ) -> list[dict[str, Any] | Exception]:
     """The fitted attributes of the best start of each problem, or why all of them failed."""
     began = time.perf_counter()
@@ -201,7 +201,7 @@ def _fit_batch(
         X,
         np.array([len(rows.X) for rows in each]),
         np.concatenate(weights) if weights else None,
-        effective_n_threads(pattern.n_threads),
+        n_threads,
     )
     regularisations = _regularisations(pattern, rows, each)
     with config_context(skip_parameter_validation=True):  # as in `fit`: of what runs inside
@@ -220,7 +220,7 @@ def _fit_batch(
     _describe(pattern, problems, rows, ranges, outcomes, seconds)
     for b in np.flatnonzero(beyond_scale(ranges, X.dtype)).tolist():
         try:  # such numbers are scaled while they are fitted: on their own
-            outcomes[b] = fit(pattern, each[b].X, each[b].sample_weight).attributes
+            outcomes[b] = fit(pattern, each[b].X, each[b].sample_weight, n_threads).attributes
         except ValueError as error:
             outcomes[b] = error.with_traceback(None)
     return outcomes
