@@ -531,13 +531,16 @@ def test_unfitted_models_say_so():
         lambda X: X.astype(">f8"),
         lambda X: pd.DataFrame(X, columns=["a", "b", "c"]),
         lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        lambda X: np.rec.fromarrays([X, X[:, 0] > 0], "(3,)f8, u1")["f0"],
+        lambda X: np.frombuffer(b"x" + X.tobytes(), offset=1).reshape(X.shape),
     ],
-    ids=["list", "Fortran", "big-endian", "DataFrame", "strided"],
+    ids=["list", "Fortran", "big-endian", "DataFrame", "strided", "records", "unaligned"],
 )
-def test_containers_and_layouts_give_the_same_bits(blobs, convert):
+@pytest.mark.parametrize("n_init", [1, 5])  # one after the other, and side by side
+def test_containers_and_layouts_give_the_same_bits(blobs, convert, n_init):
     X = blobs[0][:400]
-    plain = GaussianMixture(3, random_state=0).fit(X)
-    other = GaussianMixture(3, random_state=0).fit(convert(X))
+    plain = GaussianMixture(3, random_state=0, n_init=n_init).fit(X)
+    other = GaussianMixture(3, random_state=0, n_init=n_init).fit(convert(X))
     assert bits(plain) == bits(other)
     np.testing.assert_array_equal(plain.predict(X), other.predict(convert(X)))
 

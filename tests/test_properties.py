@@ -223,6 +223,8 @@ def layouts(X):
     raw = np.zeros(X.nbytes + 1, np.uint8)
     odd = raw[1:].view(X.dtype).reshape(X.shape)
     odd[:] = X
+    records = np.zeros(len(X), [("x", X.dtype, X.shape[1:]), ("y", np.uint8)])
+    records["x"] = X
     read_only = X.copy()
     read_only.flags.writeable = False
     return [
@@ -230,6 +232,7 @@ def layouts(X):
         wide[::2, 1::3],
         np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
         odd,
+        records["x"],
         read_only,
         np.broadcast_to(X, (2, *X.shape))[1],
         # other bytes of float32 become float64 in scikit-learn's validation

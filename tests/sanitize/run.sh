@@ -85,7 +85,8 @@ import numpy as np
 from fastem._kernels import kernels
 kernels.lloyd_points(np.ones((100, 3)), np.empty(8), 1)"
     # left out: minutes of comparing sums that others compare too, and how soon a process ends
-    "${sanitized[@]}" -m pytest -q -p no:cacheprovider \
+    # --capture=sys: else pytest holds back what a sanitizer says before it ends the process
+    "${sanitized[@]}" -m pytest -q -p no:cacheprovider --capture=sys \
         -k "not test_every_iteration_equals_scikit_learn and not ctrl_c"
 }
 

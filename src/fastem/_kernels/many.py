@@ -25,6 +25,7 @@ from .rows import (
     Workspace,
     aligned_empty,
     kernel_weights,
+    readable,
     tile_size,
     tile_step,
     useful_threads,
@@ -67,6 +68,7 @@ class ManyRows:
     kernels: ModuleType = default_kernels
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "X", readable(self.X))
         _ = self._packed  # once, before several threads ask for it
 
     @property

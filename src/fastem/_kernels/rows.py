@@ -53,7 +53,7 @@ def readable(X: FloatArray) -> FloatArray:
     """Rows that the kernels can step through; a copy where they could not."""
     if X.flags.aligned and not any(s % X.itemsize for s in X.strides):
         return X
-    return np.ascontiguousarray(X)
+    return X.copy(order="C")  # ascontiguousarray keeps rows that only begin at an odd place
 
 
 def kernel_weights(sample_weight: FloatArray | None) -> FloatArray:
