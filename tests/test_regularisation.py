@@ -6,11 +6,13 @@ import reference
 from mixtures import draw, random_mixture
 from scipy import stats
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
 from fastem import ConjugatePrior, GaussianMixture, fit_many
+from fastem._kernels.rows import Rows
 from fastem.covariances import COVARIANCES
 from fastem.exceptions import DegenerateDataWarning
+from fastem.families.regularisation import column_scales
 
 NAMES = sorted(COVARIANCES)
 
@@ -122,10 +124,15 @@ OURS = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 
 
 @pytest.mark.parametrize(("data", "model", "K"), MCLUST)
-def test_the_default_prior_is_that_of_mclust(data, model, K, faithful):
+def test_with_the_prior_of_mclust_the_fit_is_that_of_mclust(data, model, K, faithful):
     X, labels = load_iris(return_X_y=True) if data == "iris" else (faithful, faithful[:, 1] < 68)
     labels = np.minimum(labels, K - 1)
-    options = {"prior": "auto", "reg_covar": 0.0, "tol": 1e-13, "max_iter": 20_000}
+    D = X.shape[1]
+    covariance = np.cov(X.T) / K ** (2 / D)
+    mean = np.diag(covariance).mean()
+    scale = {"VVV": covariance, "EEE": covariance, "VVI": np.full(D, mean), "VII": mean}[model]
+    prior = ConjugatePrior(mean=X.mean(axis=0), scale=scale)
+    options = {"prior": prior, "reg_covar": 0.0, "tol": 1e-13, "max_iter": 20_000}
     fitted = GaussianMixture(
         K, covariance_type=OURS[model], **with_start(labels.astype(int)), **options
     ).fit(X)
@@ -227,6 +234,55 @@ def test_weights_mean_repetition_for_the_relative_ridge_and_the_prior(name):
     assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, abs=1e-8)
 
 
+@pytest.mark.parametrize("data", [load_wine, load_breast_cancer])
+def test_the_default_prior_suits_columns_of_any_units(name, data):
+    X, species = data(return_X_y=True)
+    K = species.max() + 1
+    options = {"covariance_type": name, "random_state": 0, "prior": "auto", "reg_covar": 0.0}
+    one = GaussianMixture(K, tol=1e-9, max_iter=2000, **with_start(species), **options).fit(X)
+    assert one.weights_.min() > 0.2
+    if name == "spherical":
+        return  # has one variance for all columns, whatever their units
+    units = 10.0 ** (np.arange(X.shape[1]) - X.shape[1] // 2)
+    other = GaussianMixture(K, tol=1e-9, max_iter=2000, **with_start(species), **options)
+    np.testing.assert_array_equal(other.fit(X * units).predict(X * units), one.predict(X))
+    np.testing.assert_allclose(other.means_, one.means_ * units, rtol=1e-5)
+
+
+# (of the shared covariance, what draws the outlier's mean to the others is a part)
+@pytest.mark.parametrize("name", ["full", "diag", "spherical"])
+def test_one_outlier_does_not_spoil_the_default_prior(name):
+    X, labels = draw(600, *random_mixture(name, 2, 2, seed=1), name)
+    options = {"covariance_type": name, "random_state": 0, "prior": "auto", "reg_covar": 0.0}
+    clean = GaussianMixture(2, **with_start(labels), **options).fit(X)
+    for far in (1e6, 1e8):
+        spoiled = np.vstack([X, [[far, far]]])
+        model = GaussianMixture(3, **with_start(np.append(labels, 2)), **options).fit(spoiled)
+        np.testing.assert_allclose(model.covariances_[:2], clean.covariances_, rtol=0.05, atol=0.05)
+        np.testing.assert_array_equal(model.predict(X), clean.predict(X))
+
+
+def test_column_scales_see_neither_order_nor_pattern():
+    rng = np.random.default_rng(0)
+
+    def ridge(X):
+        return column_scales(Rows(X, None, 1))[1]
+
+    few = rng.normal(size=(3000, 2))
+    np.testing.assert_array_equal(ridge(few), ridge(few[rng.permutation(3000)]))
+    assert ridge(few) == pytest.approx(1.0, rel=0.1)
+    many = np.where(np.arange(8192) % 2, rng.normal(5, 1, 8192), 1e-4 * rng.normal(size=8192))
+    for X in (many, many[::-1], rng.permutation(many)):
+        assert ridge(X[:, None]) == pytest.approx(ridge(np.sort(many)[:, None]), rel=0.1)
+    weight = rng.integers(0, 5, 3000)
+    for X in (few, few[:500]):
+        w = weight[: len(X)]
+        kept = np.flatnonzero(w)
+        one = column_scales(Rows(X[kept], w[kept].astype(float), 1))
+        other = column_scales(Rows(X.repeat(w, axis=0), None, 1))
+        np.testing.assert_array_equal(one, other)
+
+
 def test_fit_many_and_side_by_side_starts_have_them_too(name):
     Xs = [draw(n, *random_mixture(name, 2, 3, seed=n), name)[0] * 10.0**n for n in (30, 40, 50)]
     Xs.append(Xs[0] * 1e100)
@@ -258,13 +314,19 @@ def test_restarts_are_compared_by_the_posterior():
     ("parameters", "message"),
     [
         ({"weight_concentration": 0.5}, "weight_concentration must be at least 1"),
-        ({"weight_concentration": [1.0, 2.0]}, "a number or 3 of them, one a component"),
-        ({"mean": [0.0]}, r"mean must be of shape \(2,\)"),
+        ({"weight_concentration": [1.0, 2.0]}, r"a number or of shape \(3,\), but it is \(1.0, 2"),
+        ({"weight_concentration": np.inf}, "weight_concentration must be finite"),
+        ({"weight_concentration": "a"}, "weight_concentration must be finite, a number"),
+        ({"mean": [np.nan, 0.0]}, "mean must be finite"),
+        ({"mean_precision": "x"}, "mean_precision must be finite, a number, but it is 'x'"),
+        ({"degrees_of_freedom": [3, 4]}, "degrees_of_freedom must be finite, a number"),
+        ({"degrees_of_freedom": np.inf}, "degrees_of_freedom must be finite"),
+        ({"mean": [0.0]}, r"mean must be finite, of shape \(2,\)"),
         ({"mean_precision": -1.0}, "mean_precision must be at least 0"),
         ({"degrees_of_freedom": 1.0}, r"degrees_of_freedom must be above n_features - 1 = 1"),
-        ({"scale": [1.0, 2.0]}, r"scale must be of shape \(2, 2\) for covariance_type='full'"),
+        ({"scale": [1.0, 2.0]}, r"scale must be finite, of shape \(2, 2\)"),
         ({"scale": [[1.0, 2.0], [2.0, 1.0]]}, "scale must be symmetric and positive definite"),
-        ({"mean_precision": np.nan}, "mean_precision must be at least 0"),
+        ({"mean_precision": np.nan}, "mean_precision must be finite"),
     ],
 )
 def test_bad_priors_say_what_is_wrong(parameters, message):
@@ -288,7 +350,8 @@ def test_they_survive_a_file_and_a_clone(tmp_path):
     model.save(tmp_path / "m.fastem")
     loaded = fastem.load(tmp_path / "m.fastem")
     assert loaded.reg_covar == "auto"
-    assert loaded.prior == ConjugatePrior(2.0, [1.0, 2.0], scale=[[1.0, 0.0], [0.0, 1.0]])
+    assert loaded.prior == prior == ConjugatePrior(2, (1.0, 2.0), scale=[[1.0, 0.0], [0.0, 1.0]])
+    assert hash(loaded.prior) == hash(prior)
     assert loaded.fit_report_ == model.fit_report_
     for one in (clone(model), loaded):
         again = one.fit(X)

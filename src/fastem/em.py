@@ -186,6 +186,8 @@ def run(
         between = time.perf_counter()
         seconds["e_step"] += between - began
         log_likelihood = statistics.log_likelihood + getattr(model, "log_prior", 0.0)
+        if math.isnan(log_likelihood):  # would win, or lose, every comparison
+            raise LikelihoodError("the log-likelihood became NaN")
         change = log_likelihood - previous
         if change < 0 and explained is not None:
             allowed = _explained_fall(before, model, explained)

@@ -52,6 +52,8 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     double fit_cut_float "fastem::fit_cut<float>"
     double score_cut_double "fastem::score_cut<double>"
     double score_cut_float "fastem::score_cut<float>"
+    double far_double "fastem::far_log_density<double>"
+    double far_float "fastem::far_log_density<float>"
     Py_ssize_t scratch_size_ "fastem::scratch_size"[T](
         int, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     Py_ssize_t parameters_size_ "fastem::parameters_size"(int, Py_ssize_t, Py_ssize_t)
@@ -192,6 +194,11 @@ def fit_cut(Py_ssize_t itemsize, bint skip):
     if itemsize == sizeof(float):
         return fit_cut_float if skip else score_cut_float
     return fit_cut_double if skip else score_cut_double
+
+
+def far_log_density(Py_ssize_t itemsize):
+    """Below minus this a log-density has no digits left that tell components apart."""
+    return far_float if itemsize == sizeof(float) else far_double
 
 
 def parameters_size(int structure, Py_ssize_t n_features, Py_ssize_t n_components):

@@ -86,16 +86,22 @@ template <class T>
 void mean_of_rows(const T* X, index row_stride, index column_stride, index n, index D,
                   double* mean, Pulse& pulse, int thread) noexcept {
     Watch watch(pulse, thread);
+    // from the first row, so that what a column has in common, however large, costs no digits
     std::fill(mean, mean + D, 0.0);
-    for (index i = 0; i < n; ++i) {
+    const auto from_first = [&](index i, index stride) {
         const T* x = X + i * row_stride;
+        for (index j = 0; j < D; ++j)
+            mean[j] += static_cast<double>(x[j * stride]) - static_cast<double>(X[j * stride]);
+    };
+    for (index i = 1; i < n; ++i) {
         if (column_stride == 1)
-            for (index j = 0; j < D; ++j) mean[j] += static_cast<double>(x[j]);
+            from_first(i, 1);
         else
-            for (index j = 0; j < D; ++j) mean[j] += static_cast<double>(x[j * column_stride]);
+            from_first(i, column_stride);
         if (watch.ends(D)) return;
     }
-    for (index j = 0; j < D; ++j) mean[j] /= static_cast<double>(n);
+    for (index j = 0; j < D; ++j)
+        mean[j] = static_cast<double>(X[j * column_stride]) + mean[j] / static_cast<double>(n);
 }
 
 template <class T>

@@ -168,33 +168,30 @@ class Rows:
     @cached_property
     def scatter(self) -> FloatArray:
         """sum of w (x - shift)(x - shift)^T over all rows, (n_features, n_features)."""
-        return self._scatter(np.zeros(self.n_features))[1]
-
-    @cached_property
-    def centre(self) -> FloatArray:
-        """Mean of all rows less the shift, (n_features,)."""
-        return self._scatter(np.zeros(self.n_features))[0] / self.total_weight
-
-    @cached_property
-    def covariance(self) -> FloatArray:
-        """Sample covariance of all rows, (n_features, n_features)."""
-        W = self.total_weight
-        # the usual W - 1; weights that sum to less than two rows do not count them
-        result: FloatArray = self._scatter(self.centre)[1] / max(W - 1.0, 0.5 * W)
-        return result
-
-    def _scatter(self, about: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """First and second moments of all rows about a point that is less the shift."""
         D = self.n_features
+        return self._moments("Full", np.zeros(D), D * D)[1].reshape(D, D)
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Of each column, (n_features,)."""
+        mean = self._moments("Diag", np.zeros(self.n_features), self.n_features)[0]
+        mean /= self.total_weight
+        second: FloatArray = self._moments("Diag", mean, self.n_features)[1]
+        return second / self.total_weight
+
+    def _moments(
+        self, structure: str, about: FloatArray, n_factors: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """First and second moments of all rows about a point that is less the shift."""
         one = {
             "constants": np.zeros(1),
             "means": about[None],
-            "precisions_cholesky": np.zeros(D * D),
+            "precisions_cholesky": np.zeros(n_factors),
         }
         everyone = np.zeros(self.n_rows, dtype=np.intc)
-        workspace = Workspace(self, STRUCTURES["Full"], 1)
+        workspace = Workspace(self, STRUCTURES[structure], 1)
         _, first, second, _ = workspace.accumulate(one, labels=everyone)
-        return first[0], second.reshape(D, D)
+        return first[0], second[0]
 
 
 class Arrangement:

@@ -104,10 +104,17 @@ class Covariance(ABC):
         """What a conjugate prior adds to each of the divisors; see `families.regularisation`."""
 
     @abstractmethod
-    def prior_scale(self, covariance: FloatArray) -> FloatArray:
-        """The scale of a prior that expects the covariance of all rows, (n_features, n_features).
+    def prior_scale(self, variances: FloatArray) -> FloatArray:
+        """The scale of a prior that expects these variances of the features.
 
         In the shape of the covariances of one component.
+        """
+
+    @abstractmethod
+    def whiten(self, rows: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        """Rows times the factors, (n_components or 1, n_rows, n_features).
+
+        `rows` has the same shape: those of each component, or of all.
         """
 
     @abstractmethod
@@ -229,9 +236,6 @@ class AxisAligned(Covariance):
         variances: FloatArray = np.maximum(scatter / _spread(divisors, scatter), 0.0) + ridge
         return variances
 
-    def prior_scale(self, covariance: FloatArray) -> FloatArray:
-        return np.full(self.shape(1, len(covariance)), covariance.diagonal().mean())
-
     def shares(
         self, counts: FloatArray, offsets: FloatArray, second: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
@@ -316,11 +320,11 @@ class Matrices(Covariance):
         covariances.reshape(*scatter.shape[:-2], D * D)[..., :: D + 1] += ridge
         return covariances
 
-    def prior_scale(self, covariance: FloatArray) -> FloatArray:
-        D = len(covariance)
-        if np.linalg.matrix_rank(covariance, hermitian=True) < D:
-            covariance = np.diag(covariance.diagonal())  # a scale must not be singular
-        return covariance.reshape(self.shape(1, D))
+    def prior_scale(self, variances: FloatArray) -> FloatArray:
+        return np.diag(variances)
+
+    def whiten(self, rows: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return np.matmul(rows, precisions_cholesky)
 
     def held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
         variances = np.square(precisions_cholesky).sum(axis=-1)  # of the precision: its diagonal

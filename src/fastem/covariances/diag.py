@@ -24,6 +24,12 @@ class Diag(AxisAligned):
     def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
         return degrees_of_freedom + 3
 
+    def prior_scale(self, variances: FloatArray) -> FloatArray:
+        return variances
+
+    def whiten(self, rows: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return rows * precisions_cholesky[:, None, :]
+
     def diagonal(self, variances: FloatArray) -> FloatArray:
         return variances[..., None, :]
 

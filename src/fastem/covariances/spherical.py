@@ -30,6 +30,12 @@ class Spherical(AxisAligned):
     def prior_divisor(self, degrees_of_freedom: float, n_components: int, n_features: int) -> float:
         return degrees_of_freedom + n_features + 2
 
+    def prior_scale(self, variances: FloatArray) -> FloatArray:
+        return np.asarray(variances.mean())
+
+    def whiten(self, rows: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
+        return rows * precisions_cholesky[:, None, None]
+
     def diagonal(self, variances: FloatArray) -> FloatArray:
         # the mean over the features of what would be added to a diagonal covariance
         return variances.mean(axis=-1)[..., None]

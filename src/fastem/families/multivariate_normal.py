@@ -22,7 +22,7 @@ from .statistics import FloatArray, Statistics, merge
 Known = tuple[slice, FloatArray | None, FloatArray | None]
 
 _CANCELLATION = 1e-6
-_FAR_ROWS = 1024  # taken at a time
+_FAR_NUMBERS = 1 << 20  # rows x components x features that are taken at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,16 +238,19 @@ class GaussianMixtureModel:
         workspace = Workspace(rows, self.structure.kernel, len(self.means), skip=False)
         densities_wanted = wanted.get("log_likelihood", False)
         if wanted.get("responsibilities"):
-            wanted["log_likelihood"] = True  # tells which rows have none
+            wanted["log_likelihood"] = True  # tells which rows are far
         scores = workspace.score(self.moved(-shift).parameters, **wanted)
         log_likelihood, _, labels = scores
-        far = np.flatnonzero(~np.isfinite(log_likelihood) if len(log_likelihood) else labels < 0)
+        lowest = -rows.kernels.far_log_density(X.itemsize)
+        near = log_likelihood >= lowest if len(log_likelihood) else labels >= 0
+        far = np.flatnonzero(~near)
         if (nowhere := far[~np.isfinite(X[far]).all(axis=1)]).size:  # where nobody validated
             raise LikelihoodError(
                 f"{len(nowhere)} rows hold NaN or infinite values, the first is row {nowhere[0]}"
             )
-        for begin in range(0, len(far), _FAR_ROWS):
-            some = far[begin : begin + _FAR_ROWS]
+        step = max(1, _FAR_NUMBERS // self.means.size)
+        for begin in range(0, len(far), step):
+            some = far[begin : begin + step]
             for values, theirs in zip(scores, self._score_far(X[some]), strict=True):
                 if len(values):
                     values[some] = theirs
@@ -261,32 +264,35 @@ class GaussianMixtureModel:
         return scores
 
     def _score_far(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Log-likelihoods, responsibilities and labels of rows so far off that squares overflow.
+        """Log-likelihoods, responsibilities and labels of rows so far off that squares overflow, or
+        that the difference of two squares has no digits left.
 
         Whitened distances y are taken in units of the row's own size, and only their differences
         count: |y_k|^2 - |y_l|^2 = (y_k - y_l) (y_k + y_l), in which what is alike in y_k and y_l
         takes no digits away.
         """
-        factors = self.structure.matrices(self.precisions_cholesky, *self.means.shape)
+        used = self.weights > 0
         rows = X.astype(np.float64)
-        size = np.abs(rows).max(axis=1, keepdims=True)
-        directions = np.einsum("ni,kij->nkj", rows / size, factors)
-        centres = np.einsum("ki,kij->kj", self.means, factors) / size[..., None]
+        size = np.abs(rows).max(axis=1)[:, None]
+        size = np.maximum(size, np.abs(self.means[used]).max())
+        # (n_components, n_rows, n_features)
+        directions = self.structure.whiten((rows / size)[None], self.precisions_cholesky)
+        centres = self.structure.whiten(self.means[:, None], self.precisions_cholesky) / size
         whitened = directions - centres
-        squares = np.where(self.weights > 0, np.square(whitened).sum(axis=-1), np.inf)
-        nearest = squares.argmin(axis=1)[:, None, None]
-        together, apart = (
-            whitened + np.take_along_axis(whitened, nearest, axis=1),
-            (directions - np.take_along_axis(directions, nearest, axis=1))
-            - (centres - np.take_along_axis(centres, nearest, axis=1)),
-        )
+        squares = np.where(used[:, None], np.square(whitened).sum(axis=-1), np.inf)
+        nearest = squares.argmin(axis=0)[None, :, None]
+        directions = np.broadcast_to(directions, whitened.shape)
+        apart = directions - np.take_along_axis(directions, nearest, axis=0)
+        apart -= centres - np.take_along_axis(centres, nearest, axis=0)
+        together = whitened + np.take_along_axis(whitened, nearest, axis=0)
         excess = (apart * together).sum(axis=-1)
-        excess -= excess[:, self.weights > 0].min(axis=1, keepdims=True)
+        excess -= excess[used].min(axis=0)
+        excess, nearest_square, constants = excess.T, squares.min(axis=0)[:, None], self.constants
         with np.errstate(over="ignore", invalid="ignore"):
             # in this order what is beyond all numbers is infinite, and 0 stays 0
-            log_joint = self.constants - 0.5 * np.maximum(excess, 0.0) * size * size
+            log_joint = constants - 0.5 * np.maximum(excess, 0.0) * size * size
             total = logsumexp(log_joint, axis=1, keepdims=True)
-            log_likelihood = total - 0.5 * squares.min(axis=1, keepdims=True) * size * size
+            log_likelihood = total - 0.5 * nearest_square * size * size
         responsibilities = np.exp(log_joint - total)
         return log_likelihood[:, 0], responsibilities, responsibilities.argmax(axis=1)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import xlogy
 
 from .._kernels.rows import Rows
 from ..covariances import Covariance
@@ -29,7 +30,9 @@ class ConjugatePrior:
     around `mean` with that covariance over `mean_precision`. A component can then not collapse to
     a few points: its covariance is never below `scale` over (its points + a constant).
 
-    The defaults are weak ones taken from the data, those of Fraley and Raftery [1]_.
+    The form, and the weak defaults, are those of Fraley and Raftery [1]_, but for the scale: they
+    take the covariance of the data, in which one outlier or one column in other units hides all
+    else.
 
     Parameters
     ----------
@@ -37,16 +40,16 @@ class ConjugatePrior:
         Of the Dirichlet distribution, at least 1. 1 is flat; above it, a component is kept alive
         by as many points more than 1.
     mean : array-like of shape (n_features,), default=None
-        Centre of the means. None: the mean of the data.
+        Centre of the means. None: the medians of the columns.
     mean_precision : float, default=0.01
         How many points the belief in `mean` is worth; 0 leaves the means alone.
     degrees_of_freedom : float, default=None
         Of the inverse Wishart distribution, above n_features - 1. None: n_features + 2.
     scale : array-like, default=None
         Its scale matrix: (n_features, n_features) for "full" and "tied", (n_features,) for "diag",
-        a number for "spherical", in squared units of the data. None: the covariance of the data
-        divided by n_components^(2 / n_features); for "diag" and "spherical" the mean of its
-        diagonal.
+        a number for "spherical", in squared units of the data. None: of each column the square of
+        its interquartile range over 1.35, divided by n_components^(2 / n_features); for
+        "spherical" their mean.
 
     References
     ----------
@@ -59,6 +62,10 @@ class ConjugatePrior:
     mean_precision: float = 0.01
     degrees_of_freedom: float | None = None
     scale: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # so that two of them can be compared, and hashed
+            object.__setattr__(self, each.name, _tuples(getattr(self, each.name)))
 
     def resolved(
         self, structure: Covariance, rows: Rows, n_components: int, exponent: int = 0
@@ -78,53 +85,48 @@ class ConjugatePrior:
         ValueError
             If a parameter cannot be used.
         """
-        D = rows.n_features
-        dof = D + 2.0 if self.degrees_of_freedom is None else float(self.degrees_of_freedom)
-        concentration = np.asarray(self.weight_concentration, dtype=np.float64)
+        K, D = n_components, rows.n_features
         shape = structure.shape(1, D)
         of_one = shape[1:] if structure.own else shape
-        for name, wrong, rule in (
-            ("weight_concentration", not (concentration >= 1).all(), "at least 1 (1 is flat)"),
-            ("mean_precision", not self.mean_precision >= 0, "at least 0"),
-            ("degrees_of_freedom", not dof > D - 1, f"above n_features - 1 = {D - 1}"),
-            (
-                "weight_concentration",
-                concentration.shape not in ((), (n_components,)),
-                f"a number or {n_components} of them, one a component",
-            ),
-            (
-                "mean",
-                self.mean is not None and np.shape(self.mean) != (D,),
-                f"of shape ({D},)",
-            ),
-            (
-                "scale",
-                self.scale is not None and np.shape(self.scale) != of_one,
-                f"of shape {of_one} for covariance_type={structure.name!r}",
-            ),
-            (
-                "scale",
-                self.scale is not None and not _positive(np.asarray(self.scale)),
-                "symmetric and positive definite" if len(of_one) == 2 else "positive",
-            ),
-        ):
-            if wrong:
-                raise ValueError(f"prior: {name} must be {rule}, but it is {getattr(self, name)!r}")
-        if self.mean is None:
-            mean = rows.centre
-        else:
-            mean = np.ldexp(np.asarray(self.mean, dtype=np.float64), -exponent) - rows.shift
-        if self.scale is None:
-            scale = structure.prior_scale(rows.covariance) / n_components ** (2.0 / D)
-        else:
-            scale = np.ldexp(np.asarray(self.scale, dtype=np.float64), -2 * exponent)
+        concentration = self._numbers("weight_concentration", 1.0, [(), (K,)])
+        precision = self._numbers("mean_precision", 0.01, [()])
+        dof = self._numbers("degrees_of_freedom", D + 2.0, [()])
+        self._demand("weight_concentration", (concentration >= 1).all(), "at least 1 (1 is flat)")
+        self._demand("mean_precision", precision >= 0, "at least 0")
+        self._demand("degrees_of_freedom", dof > D - 1, f"above n_features - 1 = {D - 1}")
+        if self.mean is not None:
+            mean = np.ldexp(self._numbers("mean", 0.0, [(D,)]), -exponent) - rows.shift
+        if self.scale is not None:
+            scale = np.ldexp(self._numbers("scale", 0.0, [of_one]), -2 * exponent)
+            good = "symmetric and positive definite" if scale.ndim == 2 else "positive"
+            self._demand("scale", _positive(scale), good)
+        if self.mean is None or self.scale is None:
+            medians, variances = column_scales(rows)
+            mean = medians if self.mean is None else mean
+            if self.scale is None:
+                scale = structure.prior_scale(variances) / K ** (2.0 / D)
         return NormalPrior(
             concentration,
             mean,
-            float(self.mean_precision),
+            float(precision),
             scale.reshape(shape),
-            structure.prior_divisor(dof, n_components, D),
+            structure.prior_divisor(float(dof), K, D),
         )
+
+    def _numbers(self, name: str, default: float, shapes: list[tuple[int, ...]]) -> FloatArray:
+        """A parameter as an array of one of these shapes; its default for None."""
+        value = getattr(self, name)
+        try:
+            array = np.asarray(default if value is None else value, dtype=np.float64)
+        except (TypeError, ValueError):
+            array = np.full(shapes[0], np.nan)
+        wanted = " or ".join(f"of shape {shape}" if shape else "a number" for shape in shapes)
+        self._demand(name, array.shape in shapes and np.isfinite(array).all(), f"finite, {wanted}")
+        return array
+
+    def _demand(self, name: str, fulfilled: Any, what: str) -> None:
+        if not fulfilled:
+            raise ValueError(f"prior: {name} must be {what}, but it is {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,10 +168,11 @@ class NormalPrior:
         products = self.moments(structure, model.means) * structure.precisions(
             model.precisions_cholesky
         )
-        density = coefficient * determinants.sum(axis=-1)
+        # of the user's covariances, whatever the coordinates
+        density = coefficient * (determinants - model.log_volume).sum(axis=-1)
         density -= 0.5 * products.reshape(*determinants.shape[:-1], -1).sum(axis=-1)
         if np.any(self.concentration != 1):
-            density += ((self.concentration - 1) * np.log(model.weights)).sum(axis=-1)
+            density += xlogy(self.concentration - 1, model.weights).sum(axis=-1)
         return density
 
 
@@ -213,7 +216,7 @@ class Regularisation:
             If the prior cannot be used.
         """
         ridge = (
-            _relative_ridge(rows)
+            _RELATIVE_RIDGE * column_scales(rows)[1]
             if isinstance(reg_covar, str)
             else np.full(rows.n_features, np.ldexp(float(reg_covar), -2 * exponent))
         )
@@ -247,23 +250,48 @@ def _positive(scale: FloatArray) -> bool:
     return bool(np.allclose(scale, scale.T) and (np.linalg.eigvalsh(scale) > 0).all())
 
 
-def _relative_ridge(rows: Rows) -> FloatArray:
-    """1e-6 of the variance of each column, as its interquartile range tells it: an outlier must not
-    widen the components of all other rows. Columns of which half the rows are equal have the ridge
-    of their variance, and those that are constant the mean of the others'."""
-    n, weight = rows.n_rows, rows.sample_weight
-    places = (np.arange(_SCALE_ROWS) + 0.5) / _SCALE_ROWS * rows.total_weight
-    if weight is None:
-        chosen = places.astype(np.intp)
-    else:
-        chosen = np.minimum(np.cumsum(weight).searchsorted(places, side="right"), n - 1)
-    low, high = np.quantile(rows.X[chosen].astype(np.float64), (0.25, 0.75), axis=0)
-    variances: FloatArray = np.square((high - low) / _NORMAL_QUARTILES)
+def column_scales(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Medians (less the shift) and variances of the columns, as if there were no outliers.
+
+    A variance is (interquartile range / 1.35)^2, which one row at 1e8 deviations does not change;
+    where half the rows of a column are equal, the ordinary variance; and where all are, the mean of
+    the other columns', or 1.
+    """
+    X, weight, total = rows.X, rows.sample_weight, rows.total_weight
+    if max(rows.n_rows, total) > _SCALE_ROWS:
+        # one from each share of the weight, at a place in it that no regular pattern can follow
+        offsets = np.random.RandomState(0).random_sample(_SCALE_ROWS)
+        places = (np.arange(_SCALE_ROWS) + offsets) / _SCALE_ROWS * total
+        if weight is None:
+            chosen = places.astype(np.intp)
+        else:
+            chosen = np.minimum(np.cumsum(weight).searchsorted(places, side="right"), len(X) - 1)
+        X, weight = X[chosen], None
+    low, median, high = _quantiles(X.astype(np.float64) - rows.shift, weight, (0.25, 0.5, 0.75))
+    variances = np.square((high - low) / _NORMAL_QUARTILES)
     if not variances.all():
-        variances = np.where(variances > 0, variances, rows.covariance.diagonal())
+        variances = np.where(variances > 0, variances, rows.variances)
     varying = variances > 0
     if not varying.all():
-        squares = np.square(np.abs(rows.ranges).max(axis=0))  # all rows are equal
-        typical = variances[varying].mean() if varying.any() else squares.max() or 1.0
-        variances = np.where(varying, variances, typical)
-    return _RELATIVE_RIDGE * variances
+        variances[~varying] = variances[varying].mean() if varying.any() else 1.0
+    return median, variances
+
+
+def _quantiles(
+    X: FloatArray, weight: FloatArray | None, shares: tuple[float, ...]
+) -> list[FloatArray]:
+    """Of each column the least number up to which such a share of the weight lies."""
+    order = X.argsort(axis=0, kind="stable")
+    values = np.take_along_axis(X, order, axis=0)
+    cumulated = np.cumsum(np.ones(X.shape) if weight is None else weight[order], axis=0)
+    return [
+        np.take_along_axis(values, (cumulated >= q * cumulated[-1]).argmax(axis=0)[None], axis=0)[0]
+        for q in shares
+    ]
+
+
+def _tuples(value: Any) -> Any:
+    """Arrays and lists as tuples, and all else as it is."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

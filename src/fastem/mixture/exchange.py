@@ -27,7 +27,10 @@ def to_sklearn(model: Any) -> SklearnMixture:
         other.set_params(init_params="kmeans")  # scikit-learn takes names only
     if isinstance(other.reg_covar, str):
         other.set_params(reg_covar=SklearnMixture().reg_covar)  # and numbers
-    return _copy_fit(model, other)
+    other = _copy_fit(model, other)
+    if hasattr(other, "weights_"):  # scikit-learn takes logarithms of them
+        other.weights_ = np.maximum(other.weights_, np.finfo(other.weights_.dtype).tiny)
+    return other
 
 
 def from_sklearn(cls: type[E], model: Any) -> E:

@@ -55,10 +55,11 @@ def fit(estimator: Any, X: Any, sample_weight: Any, n_threads: int) -> Outcome:
     given = Fitted.of(validated, weight, int(estimator.n_components))
     rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
     exponent = scale_of(rows.ranges, rows.X)
+    original = given
     if exponent:
         given = given._replace(X=np.ldexp(given.X, -exponent))
         rows = Rows(given.X, given.sample_weight, n_threads, pack=estimator.pack)
-    result = _best(estimator, rows, given, exponent)
+    result = _best(estimator, rows, given, original, exponent)
     model = result.model
     found = Degeneracies.of(
         model.structure,
@@ -68,16 +69,15 @@ def fit(estimator: Any, X: Any, sample_weight: Any, n_threads: int) -> Outcome:
         rows.ranges,
         rows.n_rows,
     )
-    report = FitReport.of(
-        result, found, time.perf_counter() - began, columns.get("feature_names_in_")
-    )
+    names = columns.get("feature_names_in_")
+    report = FitReport.of(result, found, estimator, time.perf_counter() - began, names)
     model = model.moved(rows.shift)
     if exponent:
         model = model.scaled(exponent)
     attributes = fitted_attributes(
         estimator, model, result, report, rows.total_weight, rows.X.dtype
     )
-    return Outcome(validated, given, {**columns, **attributes, "fit_report_": report}, report)
+    return Outcome(validated, original, {**columns, **attributes, "fit_report_": report}, report)
 
 
 def scale_of(ranges: FloatArray, X: FloatArray) -> int:
@@ -97,9 +97,10 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
     dtype = X.dtype
     if not beyond_scale(ranges, dtype):
         return 0
-    spans = ranges[1] - ranges[0]
-    exponent = math.frexp(spans.max())[1]
-    if abs(exponent) > _NO_EXPONENT[dtype.name] or not np.isfinite(spans).all():
+    with np.errstate(over="ignore"):
+        spans = ranges[1] - ranges[0]
+    exponent = math.frexp(spans.max())[1] if np.isfinite(spans).all() else 1 << 30
+    if abs(exponent) > _NO_EXPONENT[dtype.name]:
         column = int(spans.argmax())
         row = int(np.abs(X[:, column]).argmax())
         large = exponent > 0
@@ -115,13 +116,14 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
 
 def beyond_scale(ranges: FloatArray, dtype: np.dtype[Any]) -> Any:
     """Whether rows of this range, or of each of many, are scaled while they are fitted."""
-    spans = (ranges[..., 1, :] - ranges[..., 0, :]).max(axis=-1)
+    with np.errstate(over="ignore"):
+        spans = (ranges[..., 1, :] - ranges[..., 0, :]).max(axis=-1)
     largest = 2.0 ** _LARGEST_EXPONENT[dtype.name]
     return ((spans > largest) | (spans < 1 / largest)) & (spans != 0)
 
 
 def _best(
-    estimator: Any, rows: Rows, given: Fitted, exponent: int
+    estimator: Any, rows: Rows, given: Fitted, original: Fitted, exponent: int
 ) -> em.EMResult[GaussianMixtureModel]:
     """The best of all starts."""
     n_components, n_init = int(estimator.n_components), int(estimator.n_init)
@@ -142,7 +144,7 @@ def _best(
         estimator.tol, estimator.max_iter, 1.0 / rows.total_weight, ROUNDING[rows.X.dtype.name]
     )
     report = (
-        FitTasks(estimator, given, 1 if continued else n_init, convergence.scale)
+        FitTasks(estimator, original, 1 if continued else n_init, convergence.scale)
         if listened_to(estimator)
         else VerboseReport(estimator.verbose, estimator.verbose_interval, convergence.scale)
     )

@@ -220,7 +220,9 @@ def _fit_batch(
     _describe(pattern, problems, rows, ranges, outcomes, seconds)
     for b in np.flatnonzero(beyond_scale(ranges, X.dtype)).tolist():
         try:  # such numbers are scaled while they are fitted: on their own
-            outcomes[b] = fit(pattern, each[b].X, each[b].sample_weight, n_threads).attributes
+            outcome = fit(pattern, each[b].X, each[b].sample_weight, n_threads)
+            names = problems[b].columns.get("feature_names_in_")
+            outcomes[b] = {**outcome.attributes, "fit_report_": outcome.report.named(names)}
         except ValueError as error:
             outcomes[b] = error.with_traceback(None)
     return outcomes
@@ -250,7 +252,7 @@ def _describe(
     for i, (b, model) in enumerate(zip(good, models, strict=True)):
         result, theirs = outcomes[b], Degeneracies(*(values[i] for values in found))
         names = problems[b].columns.get("feature_names_in_")
-        report = FitReport.of(result, theirs, seconds, names)
+        report = FitReport.of(result, theirs, pattern, seconds, names)
         total, moved = float(rows.total_weights[b]), model.moved(rows.shifts[b])
         try:
             outcomes[b] = fitted_attributes(pattern, moved, result, report, total, rows.X.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,18 @@ FloatArray = NDArray[Any]
 # A component of fewer rows than this has none: what is left of it is rounding
 _NO_ROWS = 1e-9
 _MOST_NAMED = 8
+# of the fields of a report, by their annotations
+_TYPES: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "float": float,
+    "float | str": (int, float, str),
+    "tuple[str, ...]": tuple,
+    "tuple[int, ...]": tuple,
+    "tuple[int | str, ...]": tuple,
+    "Mapping[str, float]": dict,
+}
 
 
 class Degeneracies(NamedTuple):
@@ -52,7 +64,9 @@ class Degeneracies(NamedTuple):
         """
         low, high = ranges[..., 0, :], ranges[..., 1, :]
         size = np.maximum(np.abs(low), np.abs(high))
-        constant = high - low <= 4 * np.finfo(np.float64).eps * size
+        spans = high - low
+        with np.errstate(under="ignore"):  # a square that is 0 is no variance either
+            constant = (spans <= 4 * np.finfo(np.float64).eps * size) | (spans * spans == 0)
         empty = weights * n_rows < _NO_ROWS
         # an empty component is told of as that, constant columns not for every component
         ridge = structure.diagonal(np.where(constant, 0.0, ridge))
@@ -85,6 +99,9 @@ class FitReport:
         coincide, or lie on a line or plane, or the data are smaller than `reg_covar`.
     constant_columns : tuple of (int or str)
         Columns without any variance, by name where there are names.
+    reg_covar : float or "auto"
+    prior : bool
+        What the estimator was given against collapse.
     skipped : float
         Share of all pairs of a row and a component that were left out because they could not
         matter, from 0 to 1.
@@ -102,6 +119,8 @@ class FitReport:
     empty_components: tuple[int, ...]
     floored_components: tuple[int, ...]
     constant_columns: tuple[int | str, ...]
+    reg_covar: float | str = 0.0
+    prior: bool = False
     skipped: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -110,6 +129,7 @@ class FitReport:
         cls,
         result: em.EMResult[GaussianMixtureModel],
         found: Degeneracies,
+        estimator: Any,
         seconds: float,
         names: FloatArray | None = None,
     ) -> FitReport:
@@ -119,12 +139,14 @@ class FitReport:
         ----------
         result : EMResult
         found : Degeneracies
+        estimator : GaussianMixture
+            Only its parameters are read.
         seconds : float
             How long all of it took.
         names : array of shape (n_features,), optional
         """
-        columns = _true(found.constant)
-        return cls(
+        reg_covar = estimator.reg_covar
+        report = cls(
             stop_reason=result.reason,
             n_iter=result.n_iter,
             n_starts=result.n_starts,
@@ -133,10 +155,20 @@ class FitReport:
             n_features=len(found.constant),
             empty_components=_true(found.empty),
             floored_components=_true(found.floored),
-            constant_columns=columns if names is None else tuple(names[list(columns)].tolist()),
+            constant_columns=_true(found.constant),
+            reg_covar=reg_covar if isinstance(reg_covar, str) else float(reg_covar),
+            prior=estimator.prior is not None,
             skipped=result.skipped,
             seconds={**result.seconds, "total": seconds},
         )
+        return report.named(names)
+
+    def named(self, names: FloatArray | None) -> FitReport:
+        """The same, with the names of the columns where there are any."""
+        if names is None:
+            return self
+        columns = tuple(str(names[j]) for j in self.constant_columns)
+        return replace(self, constant_columns=columns)
 
     @property
     def n_effective(self) -> int:
@@ -153,14 +185,11 @@ class FitReport:
             self.empty_components,
         )
         if len(columns) == self.n_features:
-            found.append(
-                "All rows are equal: one component describes them, and only reg_covar holds its "
-                "variance up."
-            )
+            found.append("All rows are equal: one component describes them.")
         elif columns:
             found.append(
                 f"{_named('column', columns)} constant: nothing in {_them(columns)} tells "
-                f"components apart, and only reg_covar holds the variance up. Remove "
+                f"components apart, and the data give {_them(columns)} no variance. Remove "
                 f"{_them(columns)}."
             )
         if empty:
@@ -169,11 +198,16 @@ class FitReport:
                 f"0), with a weight of 0. Decrease n_components to {self.n_effective}."
             )
         if floored:
+            large, remedies = "", ["Decrease n_components"]
+            if not self.prior:
+                remedies.append('set prior="auto"')
+            if self.reg_covar != "auto":
+                large = ", or reg_covar is large for the scale of the data"
+                remedies.append('set reg_covar="auto", which is relative to the scale')
             found.append(
                 f"{_named('component', floored, 'has', 'have')} a variance that is mostly "
-                "reg_covar: the points coincide or lie on a line or plane, or reg_covar is large "
-                'for the scale of the data. Decrease n_components, set prior="auto", or '
-                'reg_covar="auto", which is relative to the scale.'
+                f"reg_covar: the points coincide or lie on a line or plane{large}. "
+                f"{', or '.join(remedies)}."
             )
         return tuple(found)
 
@@ -228,7 +262,11 @@ class FitReport:
             If something is missing or of another type.
         """
         known = {f.name: values[f.name] for f in fields(cls)}
-        known = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+        for name, value in known.items():
+            wanted = _TYPES[cls.__annotations__[name]]
+            known[name] = tuple(value) if isinstance(value, list) else value
+            if not isinstance(known[name], wanted):
+                raise TypeError(f"{name} of the report is a {type(value).__name__}")
         if known["stop_reason"] not in em.REASONS:
             raise LookupError(f"stop_reason {known['stop_reason']!r} is not known")
         return cls(**known)

@@ -32,11 +32,11 @@ from ..kmeans import cluster_many, draws
 
 FloatArray = NDArray[Any]
 
-# With these given there is nothing to initialise
 # Arrays of parameters and moments that a mixture has at one time, and what those of all starts may
 # take where they are run side by side
 _COPIES_OF_PARAMETERS = 8
 _MOST_BYTES = 32 << 20
+# With these given there is nothing to initialise
 _ALL = {"weights", "means", "precisions_cholesky"}
 # Fewer starts are faster one after the other, on one thread
 _FEWEST_SIDE_BY_SIDE = 4
