@@ -137,3 +137,103 @@ def test_nothing_leaves_that_is_not_finite(name, dtype, exponent):
         assert np.isfinite(getattr(model, attribute)).all()
     assert np.isfinite(model.score_samples(X)).all()
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0, rtol=1e-5)
+
+
+# --- rows far from everything -------------------------------------------------------------------
+
+
+def two_apart(name, dtype=np.float64):
+    """A mixture that differs in the first two of three features, all of variance 1."""
+    K, D = 2, 3
+    precisions = {"full": [np.eye(D)] * K, "tied": np.eye(D), "diag": np.ones((K, D)),
+                  "spherical": np.ones(K)}[name]  # fmt: skip
+    start = {"weights_init": [0.5, 0.5], "means_init": [[0.0] * 3, [8.0, 8.0, 0.0]]}
+    model = GaussianMixture(
+        K, covariance_type=name, precisions_init=precisions, max_iter=0, **start
+    )
+    rng = np.random.default_rng(0)
+    return model.fit(rng.normal(size=(10, D)).astype(dtype))
+
+
+@pytest.mark.parametrize("far", [1e3, 1e8, 1e9, 1e12, 1e20, 1e80, 1e150, 1e160, 1e300])
+def test_one_corrupt_feature_does_not_hide_the_others(name, far):
+    model = two_apart(name)
+    rows = np.array([[0, 0, far], [8, 8, far], [0, 0, -far], [8, 8, 0.0], [4, 4, far]])
+    np.testing.assert_array_equal(model.predict(rows)[:4], [0, 1, 0, 1])
+    r = model.predict_proba(rows)
+    np.testing.assert_allclose(r[:4, 0], [1, 0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(r[4], 0.5, atol=1e-3)  # in the middle between both
+    single = two_apart(name, np.float32)
+    rows = np.clip(rows, -1e30, 1e30).astype(np.float32)
+    np.testing.assert_allclose(single.predict_proba(rows)[:4, 0], [1, 0, 1, 0], atol=1e-6)
+    np.testing.assert_array_equal(single.predict(rows)[:4], [0, 1, 0, 1])
+
+
+def test_near_and_far_rows_agree_at_the_border(name):
+    model = two_apart(name)
+    rng = np.random.default_rng(1)
+    directions = rng.normal(size=(50, 3))
+    for size in (3e6, 5e6, 8e6):  # either side of where a log-density has too few digits
+        rows = directions * size
+        nearer = directions @ [8.0, 8.0, 0.0] > 0
+        np.testing.assert_array_equal(model.predict(rows), nearer)
+        log_density = -0.5 * np.square(rows).sum(axis=1)
+        np.testing.assert_allclose(model.score_samples(rows), log_density, rtol=1e-5)
+
+
+def test_means_that_are_far_themselves(name):
+    rng = np.random.default_rng(0)
+    near = np.vstack([rng.normal(size=(100, 2)), rng.normal(8, 1, (100, 2))])
+    for far in (1e20, 9.97e36, 1e160, 1e300):  # the second is NetCDF's fill value
+        X = np.column_stack([near, np.full(200, far)])
+        with pytest.warns(match="Column 2 is constant"):
+            model = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+        np.testing.assert_allclose(model.weights_, 0.5, atol=0.02)
+        rows = np.array([[0.0, 0, 0], [8, 8, 0], [1e-300, 1e-300, 0]])
+        r = model.predict_proba(rows)
+        np.testing.assert_allclose(r.sum(axis=1), 1.0)
+        np.testing.assert_array_equal(r.argmax(axis=1), model.predict(rows))
+        np.testing.assert_array_equal(np.unique(model.predict(X)[:100]), model.predict(X[:1]))
+
+
+def test_many_far_rows_take_little_memory():
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    K, D = 50, 200
+    start = {"weights_init": np.full(K, 1 / K), "means_init": rng.normal(size=(K, D))}
+    model = GaussianMixture(
+        K, covariance_type="diag", precisions_init=np.ones((K, D)), max_iter=0, **start
+    ).fit(rng.normal(size=(60, D)))
+    far = rng.normal(size=(2000, D)) * 1e100
+    tracemalloc.start()
+    labels = model.predict(far)
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+    np.testing.assert_array_equal(labels, (far @ start["means_init"].T).argmax(axis=1))
+
+
+@pytest.mark.parametrize("options", [{"reg_covar": "auto"}, {"prior": "auto"}, {}])
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e300, -1e300, 5e-324])
+def test_equal_rows_of_any_size(name, value, options):
+    with pytest.warns(match="All rows are equal"):
+        model = GaussianMixture(2, covariance_type=name, **options).fit(np.full((20, 2), value))
+    assert np.isfinite(model.covariances_).all()
+    np.testing.assert_array_equal(model.means_[model.weights_.argmax()], value)
+
+
+def test_the_widest_range_is_too_large():
+    X = np.random.default_rng(0).uniform(-1, 1, (50, 2)) * 1.7e308
+    with pytest.raises(ValueError, match="too large for float64"):
+        GaussianMixture(2).fit(X)
+
+
+def test_a_weight_of_0_under_a_prior_is_no_nan():
+    from fastem import ConjugatePrior
+
+    X, _ = draw(100, *random_mixture("full", 2, 2), "full")
+    prior = ConjugatePrior(weight_concentration=[1.0, 1.0, 2.0])
+    options = {"weights_init": [0.0, 0.5, 0.5], "prior": prior, "random_state": 0}
+    with pytest.warns(match="Component 0 is left without points"):
+        model = GaussianMixture(3, max_iter=1, **options).fit(X)
+    assert np.isfinite(model.lower_bound_)

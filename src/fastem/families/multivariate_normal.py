@@ -285,12 +285,13 @@ class GaussianMixtureModel:
         apart = directions - np.take_along_axis(directions, nearest, axis=0)
         apart -= centres - np.take_along_axis(centres, nearest, axis=0)
         together = whitened + np.take_along_axis(whitened, nearest, axis=0)
+        apart *= size  # not both: small differences must not vanish when they are multiplied
         excess = (apart * together).sum(axis=-1)
         excess -= excess[used].min(axis=0)
         excess, nearest_square, constants = excess.T, squares.min(axis=0)[:, None], self.constants
         with np.errstate(over="ignore", invalid="ignore"):
-            # in this order what is beyond all numbers is infinite, and 0 stays 0
-            log_joint = constants - 0.5 * np.maximum(excess, 0.0) * size * size
+            # what is beyond all numbers is infinite
+            log_joint = constants - 0.5 * np.maximum(excess, 0.0) * size
             total = logsumexp(log_joint, axis=1, keepdims=True)
             log_likelihood = total - 0.5 * nearest_square * size * size
         responsibilities = np.exp(log_joint - total)
