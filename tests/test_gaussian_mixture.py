@@ -523,6 +523,24 @@ def test_unfitted_models_say_so():
         GaussianMixture().sample()
 
 
+def unaligned(array):
+    """The same numbers at an odd address: only a sanitizer tells whether a kernel reads them."""
+    return np.frombuffer(b"x" + array.tobytes(), array.dtype, offset=1).reshape(array.shape)
+
+
+def test_every_array_may_lie_at_an_odd_address(blobs):
+    X = blobs[0][:400]
+    weight = np.linspace(0.5, 1.5, 400)
+    start = np.repeat(np.eye(2), 200, axis=0)
+    plain = GaussianMixture(2, init_params=start).fit(X, sample_weight=weight)
+    other = GaussianMixture(2, init_params=unaligned(start))
+    other.fit(unaligned(X), sample_weight=unaligned(weight))
+    assert bits(plain) == bits(other)
+    for name in ARRAYS:
+        setattr(other, name, unaligned(getattr(plain, name)))
+    np.testing.assert_array_equal(plain.score_samples(X), other.score_samples(unaligned(X)))
+
+
 @pytest.mark.parametrize(
     "convert",
     [
@@ -532,9 +550,8 @@ def test_unfitted_models_say_so():
         lambda X: pd.DataFrame(X, columns=["a", "b", "c"]),
         lambda X: np.repeat(X, 2, axis=1)[:, ::2],
         lambda X: np.rec.fromarrays([X, X[:, 0] > 0], "(3,)f8, u1")["f0"],
-        lambda X: np.frombuffer(b"x" + X.tobytes(), offset=1).reshape(X.shape),
     ],
-    ids=["list", "Fortran", "big-endian", "DataFrame", "strided", "records", "unaligned"],
+    ids=["list", "Fortran", "big-endian", "DataFrame", "strided", "records"],
 )
 @pytest.mark.parametrize("n_init", [1, 5])  # one after the other, and side by side
 def test_containers_and_layouts_give_the_same_bits(blobs, convert, n_init):

@@ -237,7 +237,7 @@ def given(responsibilities: Any, n_rows: int, n_components: int) -> FloatArray:
         If their shape is not (n_samples, n_components), or a row is negative or does not sum to 1.
     """
     try:
-        r = np.asarray(responsibilities, dtype=np.float64)
+        r = np.require(responsibilities, np.float64, ["ALIGNED", "ENSUREARRAY"])
     except ValueError as error:
         raise ValueError(
             f"init_params: the responsibilities are not a table of numbers ({error})"

@@ -60,7 +60,7 @@ def kernel_weights(sample_weight: FloatArray | None) -> FloatArray:
     """Weights as the kernels take them: empty for none."""
     if sample_weight is None:
         return _NO_DOUBLES
-    return np.ascontiguousarray(sample_weight, dtype=np.float64)
+    return np.require(sample_weight, np.float64, ["C", "ALIGNED"])
 
 
 def tile_step(n_features: int, itemsize: int) -> int:
@@ -339,7 +339,7 @@ class Workspace:
         self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None
     ) -> FloatArray:
         """Parameters to the kernels' layout; returns the factors, flat."""
-        factors = np.ascontiguousarray(parameters["precisions_cholesky"]).reshape(-1)
+        factors = np.require(parameters["precisions_cholesky"], None, ["C", "ALIGNED"]).reshape(-1)
         self.rows.kernels.pack_parameters(
             self.structure,
             parameters["constants"],
