@@ -128,19 +128,20 @@ def _short(text: str, length: int = 90) -> str:
     return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0] + " …"
 
 
-def run_apart(program: Program, case: Case) -> Outcome:
-    """Run a case in a process of its own, which is stopped at the time limit."""
+def run_apart(program: Program, case: Case, patience: float = 1.0) -> Outcome:
+    """Run a case in a process of its own, which is stopped at `patience` times the limit."""
+    limit = patience * case.limit
     command = [sys.executable, "-m", __spec__.name, "--run", program.name, case.name]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     try:
-        printed, _ = process.communicate(timeout=case.limit)
+        printed, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # its children too: a forked one may hang
         process.communicate()
         figure = case.wanted == "figure"
-        return Outcome("figure" if figure else "hangs", f"over {case.limit:.0f} s")
+        return Outcome("figure" if figure else "hangs", f"over {limit:.0f} s")
     for line in printed.splitlines():
         if line.startswith("OUTCOME "):
             return Outcome(**json.loads(line.removeprefix("OUTCOME ")))
@@ -176,6 +177,9 @@ def run_all(programs: Sequence[Program], cases: Sequence[Case]) -> Results:
     for job in jobs:
         if job[0].alone:
             work(job)
+    for case, program in jobs:  # whether it hangs, or was slow beside another
+        if results[case.name][program.name].verdict == "hangs" and not case.alone:
+            results[case.name][program.name] = run_apart(program, case, patience=1.5)
     return results
 
 

@@ -204,11 +204,13 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "Ctrl-C, then predict",
-        "KeyboardInterrupt two seconds into a fit",
-        "heard within a second; the model unfitted as before (the figure: the delay)",
+        "KeyboardInterrupt four seconds into a fit",
+        "heard within a second, and the model unfitted as before (the figure: the delay; inf: a "
+        "half-trained model predicts; ∞: not heard)",
         tasks.interrupted,
         right=lambda value: value < 1.0,
         figure="{:.2g} s",
+        limit=40.0,
         cheap=False,
         alone=True,
     ),
@@ -259,13 +261,27 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _measurement(name: str, do: tasks.Task, figure: str, limit: float = 20.0) -> Case:
-    unjudged: dict[str, Any] = {"wanted": "figure", "cheap": False, "alone": True}
-    return Case(name, name, "", do, figure=figure, limit=limit, **unjudged)
+def _measurement(name: str, do: tasks.Task, figure: str, *, limit: float, alone: bool) -> Case:
+    unjudged: dict[str, Any] = {"wanted": "figure", "cheap": False}
+    return Case(name, name, "", do, figure=figure, limit=limit, alone=alone, **unjudged)
 
 
 MEASUREMENTS: tuple[Case, ...] = (
-    _measurement("default fit, 1000 x 4, K = 3", tasks.seconds(1000, 4, 3), "{:.2g} s"),
-    _measurement("default fit, 50 000 x 8, K = 8", tasks.seconds(50_000, 8, 8), "{:.2g} s"),
-    _measurement("memory, 1 000 000 x 32 (244 MiB), K = 4", tasks.peak_memory, "{:.0f} MiB", 40.0),
+    *(
+        _measurement(
+            f"default fit, {rows} x {features}, K = {K}",
+            tasks.seconds(rows, features, K),
+            "{:.2g} s",
+            limit=20.0,
+            alone=True,
+        )
+        for rows, features, K in ((1000, 4, 3), (50_000, 8, 8))
+    ),
+    _measurement(
+        "memory, 1000000 x 32 (244 MiB), K = 4",
+        tasks.peak_memory,
+        "{:.0f} MiB",
+        limit=90.0,
+        alone=False,
+    ),
 )

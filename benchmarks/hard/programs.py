@@ -120,7 +120,7 @@ class Program(ABC):
     def long_fit(self, X: Array, K: int) -> tuple[Callable[[], object], Callable[[], object]]:
         """Return a fit that lasts, and a prediction by the model that it leaves behind."""
         left: dict[str, Fitted] = {}
-        asked = {"tol": 0.0, "max_iter": 100_000}
+        asked: dict[str, Any] = {"tol": 0.0, "max_iter": 100_000}
         asked = {name: asked[name] for name in asked if name in self.offers}
 
         def fit() -> None:
@@ -169,7 +169,8 @@ class Estimator(PythonProgram):
 
     def estimator(self, K: int, structure: str, asked: dict[str, Any]) -> Any:
         """Make the estimator."""
-        keywords = {name: asked[name] for name in ("tol", "max_iter", "n_init") if name in asked}
+        passed = {"tol", "max_iter", "n_init"}
+        keywords = {name: value for name, value in asked.items() if name in passed}
         if asked.get("scatter"):
             keywords["init_params"] = "random_from_data"
         cls = importlib.import_module(self.module).GaussianMixture
@@ -181,7 +182,8 @@ class Estimator(PythonProgram):
         return dict(self.keywords)
 
     def long_fit(self, X: Array, K: int) -> tuple[Callable[[], object], Callable[[], object]]:
-        model = self.estimator(K, "full", {"tol": 0.0, "max_iter": 100_000})
+        # no k-means: the interrupt is to come in the EM
+        model = self.estimator(K, "full", {"tol": 0.0, "max_iter": 100_000, "scatter": True})
         return lambda: model.fit(X), lambda: model.predict(X[:10])
 
     def _fit(self, X: Array, K: int, structure: str, asked: dict[str, Any]) -> Fitted:
@@ -337,7 +339,7 @@ class Pomegranate(PythonProgram):
 
     def long_fit(self, X: Array, K: int) -> tuple[Callable[[], object], Callable[[], object]]:
         model = self.model(K, "full", {"tol": 0.0, "max_iter": 100_000})
-        rows = importlib.import_module("torch").tensor(X)
+        rows = importlib.import_module("torch").tensor(X[::10])  # its k-means takes long
         return lambda: model.fit(rows), lambda: model.predict(rows[:10])
 
     def _fit(self, X: Array, K: int, structure: str, asked: dict[str, Any]) -> Fitted:
