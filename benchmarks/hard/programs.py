@@ -274,6 +274,9 @@ class OneDAL(PythonProgram):
     module, distribution, install = "daal4py", "daal", PEERS["onedal"].install
     offers = frozenset({"threads"})
 
+    def long_fit(self, X: Array, K: int) -> tuple[Callable[[], object], Callable[[], object]]:
+        return super().long_fit(np.tile(X, (8, 1)), K)  # its iterations cannot be set here
+
     def _fit(self, X: Array, K: int, structure: str, asked: dict[str, Any]) -> Fitted:
         D = X.shape[1]
         shaped = STRUCTURES[structure].reduce(np.zeros((K, D, D)))
