@@ -64,6 +64,8 @@ def validated(estimator: Any, X: Any, **checks: Any) -> FloatArray:
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         place = _place(np.ma.getmaskarray(X), "masked", X)
         raise ValueError(f"Input X is a masked array: {place}. Drop these rows, or fill them in.")
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not X.dtype.isnative:
+        X = X.astype(X.dtype.newbyteorder("="))  # float32 of the other byte order stays float32
     try:
         rows: FloatArray = validate_data(estimator, X, dtype=[np.float64, np.float32], **checks)
     except (TypeError, ValueError) as error:

@@ -124,6 +124,10 @@ def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]
         setattr(model, name, arrays[name])
     if (model.weights_ < 0).any() or not np.isclose(model.weights_.sum(), 1.0, atol=1e-4):
         raise ValueError("the weights are not a distribution: negative, or their sum is not 1")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        determinants = model._structure.log_determinants(model.precisions_cholesky_, D)
+    if not np.isfinite(determinants).all():
+        raise ValueError("precisions_cholesky_ is not the factor of a positive definite matrix")
     model.precisions_ = model._structure.precisions(model.precisions_cholesky_)
     model.lower_bounds_ = arrays["lower_bounds_"].tolist()
     bound = metadata["lower_bound"]
@@ -136,6 +140,8 @@ def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]
         model.fit_report_ = FitReport.from_dict(metadata["report"])
     model.n_features_in_ = D
     if names := metadata["feature_names"]:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the feature names are not a list of texts")
         if len(names) != D:
             raise ValueError(f"{len(names)} feature names for {D} features")
         model.feature_names_in_ = np.asarray(names, dtype=object)
