@@ -157,3 +157,14 @@ def test_a_report_is_plain_values(rows):
     assert FitReport.from_dict(report.as_dict()) == report
     with pytest.raises(LookupError):
         FitReport.from_dict({**report.as_dict(), "stop_reason": "boredom"})
+
+
+def test_a_likelihood_that_reg_covar_lowers_is_told_of():
+    X = 1e-3 * draw(500, *random_mixture("full", 3, 4, spread=1.0), "full")[0]
+    with pytest.warns(
+        DegenerateDataWarning, match=r"log-likelihood ended 0\.\d+ below its highest"
+    ):
+        model = GaussianMixture(4, random_state=0).fit(X)
+    trace = model.lower_bounds_
+    assert model.fit_report_.fall == pytest.approx(max(trace) - trace[-1], rel=1e-9)
+    assert GaussianMixture(4, random_state=0, reg_covar="auto").fit(X).fit_report_.fall == 0

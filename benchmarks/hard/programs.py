@@ -212,7 +212,7 @@ class FastEM(Estimator):
 
     def extra(self, asked: dict[str, Any]) -> dict[str, Any]:
         keywords = {**self.keywords, "n_threads": asked.get("threads")}
-        return {**keywords, "prior": _default_prior()} if asked.get("prior") else keywords
+        return {**keywords, "prior": "auto"} if asked.get("prior") else keywords
 
     def missing(self) -> str | None:
         lacking = super().missing()
@@ -235,17 +235,6 @@ def _lacks(keywords: dict[str, Any]) -> str | None:
     except (TypeError, ValueError) as error:
         return f"not in this version ({type(error).__name__})"
     return None
-
-
-def _default_prior() -> Any:
-    """Return what turns fastem's prior on, or say that this version has none."""
-    import inspect
-
-    import fastem
-
-    if "prior" not in inspect.signature(fastem.GaussianMixture).parameters:
-        raise NotOfferedError("prior")
-    return "default"
 
 
 class ScikitLearn(Estimator):

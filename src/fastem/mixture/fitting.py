@@ -70,13 +70,12 @@ def fit(estimator: Any, X: Any, sample_weight: Any, n_threads: int) -> Outcome:
         rows.n_rows,
     )
     names = columns.get("feature_names_in_")
-    report = FitReport.of(result, found, estimator, time.perf_counter() - began, names)
+    total = rows.total_weight
+    report = FitReport.of(result, found, estimator, total, time.perf_counter() - began, names)
     model = model.moved(rows.shift)
     if exponent:
         model = model.scaled(exponent)
-    attributes = fitted_attributes(
-        estimator, model, result, report, rows.total_weight, rows.X.dtype
-    )
+    attributes = fitted_attributes(estimator, model, result, report, total, rows.X.dtype)
     return Outcome(validated, original, {**columns, **attributes, "fit_report_": report}, report)
 
 

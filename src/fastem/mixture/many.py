@@ -252,8 +252,8 @@ def _describe(
     for i, (b, model) in enumerate(zip(good, models, strict=True)):
         result, theirs = outcomes[b], Degeneracies(*(values[i] for values in found))
         names = problems[b].columns.get("feature_names_in_")
-        report = FitReport.of(result, theirs, pattern, seconds, names)
         total, moved = float(rows.total_weights[b]), model.moved(rows.shifts[b])
+        report = FitReport.of(result, theirs, pattern, total, seconds, names)
         try:
             outcomes[b] = fitted_attributes(pattern, moved, result, report, total, rows.X.dtype)
             outcomes[b]["fit_report_"] = report

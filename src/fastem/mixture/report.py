@@ -19,6 +19,7 @@ FloatArray = NDArray[Any]
 # A component of fewer rows than this has none: what is left of it is rounding
 _NO_ROWS = 1e-9
 _MOST_NAMED = 8
+_FALL = 1e-6  # that is worth a sentence
 # of the fields of a report, by their annotations
 _TYPES: dict[str, Any] = {
     "str": str,
@@ -102,6 +103,9 @@ class FitReport:
     reg_covar : float or "auto"
     prior : bool
         What the estimator was given against collapse.
+    fall : float
+        How far the mean log-likelihood ended below its highest: 0, but for what `reg_covar` takes
+        from it where it is as large as the variances.
     skipped : float
         Share of all pairs of a row and a component that were left out because they could not
         matter, from 0 to 1.
@@ -121,6 +125,7 @@ class FitReport:
     constant_columns: tuple[int | str, ...]
     reg_covar: float | str = 0.0
     prior: bool = False
+    fall: float = 0.0
     skipped: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -130,6 +135,7 @@ class FitReport:
         result: em.EMResult[GaussianMixtureModel],
         found: Degeneracies,
         estimator: Any,
+        total_weight: float,
         seconds: float,
         names: FloatArray | None = None,
     ) -> FitReport:
@@ -141,11 +147,12 @@ class FitReport:
         found : Degeneracies
         estimator : GaussianMixture
             Only its parameters are read.
+        total_weight : float
         seconds : float
             How long all of it took.
         names : array of shape (n_features,), optional
         """
-        reg_covar = estimator.reg_covar
+        reg_covar, trace = estimator.reg_covar, result.log_likelihoods
         report = cls(
             stop_reason=result.reason,
             n_iter=result.n_iter,
@@ -158,6 +165,7 @@ class FitReport:
             constant_columns=_true(found.constant),
             reg_covar=reg_covar if isinstance(reg_covar, str) else float(reg_covar),
             prior=estimator.prior is not None,
+            fall=(max(trace) - trace[-1]) / total_weight if trace else 0.0,
             skipped=result.skipped,
             seconds={**result.seconds, "total": seconds},
         )
@@ -209,6 +217,11 @@ class FitReport:
                 f"reg_covar: the points coincide or lie on a line or plane{large}. "
                 f"{', or '.join(remedies)}."
             )
+            if self.fall > _FALL:
+                found.append(
+                    f"The mean log-likelihood ended {self.fall:.3g} below its highest, because "
+                    "reg_covar takes part in every step."
+                )
         return tuple(found)
 
     def warn(self, max_iter: int) -> None:
