@@ -126,7 +126,8 @@ class Rows:
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", readable(self.X))
         if self.shift is None:
-            object.__setattr__(self, "shift", np.clip(0.0, *self.ranges))
+            low, high = self.ranges
+            object.__setattr__(self, "shift", np.minimum(np.maximum(low, 0.0), high))
         object.__setattr__(self, "arrangement", Arrangement(self))
 
     @property
@@ -163,7 +164,10 @@ class Rows:
         threads = useful_threads(self.n_threads, self.n_rows, 1, self.n_features)
         slots = np.empty((min(self.n_rows, 4 * threads), 2, self.n_features))
         self.kernels.column_ranges(self.X, slots, threads)
-        return np.stack([slots[:, 0].min(axis=0), slots[:, 1].max(axis=0)])
+        ranges = np.empty((2, self.n_features))
+        slots[:, 0].min(axis=0, out=ranges[0])
+        slots[:, 1].max(axis=0, out=ranges[1])
+        return ranges
 
     @cached_property
     def scatter(self) -> FloatArray:

@@ -334,7 +334,7 @@ class Matrices(Covariance):
     def most_held(self, ridge: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
         # The largest eigenvalue is at most the trace, which is nearly always small enough.
         held = np.asarray(self.held(ridge, precisions_cholesky))
-        for i in map(tuple, np.argwhere(held >= 0.5)):
+        for i in map(tuple, np.argwhere(held >= 0.5)) if held.max() >= 0.5 else ():
             scaled = np.sqrt(np.broadcast_to(ridge, precisions_cholesky.shape[:-1])[i])[:, None]
             held[i] = np.linalg.norm(scaled * precisions_cholesky[i], ord=2) ** 2
         return held

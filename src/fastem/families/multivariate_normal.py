@@ -205,7 +205,7 @@ class GaussianMixtureModel:
     def _ridge(self) -> FloatArray:
         return self.structure.diagonal(self.regularisation.ridge)
 
-    @cached_property
+    @property
     def log_prior(self) -> Any:
         """Log-density of the prior at these parameters, up to a constant; 0 without a prior."""
         prior = self.regularisation.prior

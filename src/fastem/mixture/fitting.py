@@ -94,13 +94,15 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
         If the variances would overflow, or vanish, in their type.
     """
     dtype = X.dtype
-    if not beyond_scale(ranges, dtype):
+    low, high = ranges.tolist()
+    spans = [b - a for a, b in zip(low, high, strict=True)]  # floats of Python's: they do not warn
+    widest = max(spans)
+    largest = 2.0 ** _LARGEST_EXPONENT[dtype.name]
+    if 1 / largest <= widest <= largest or widest == 0:
         return 0
-    with np.errstate(over="ignore"):
-        spans = ranges[1] - ranges[0]
-    exponent = math.frexp(spans.max())[1] if np.isfinite(spans).all() else 1 << 30
+    exponent = math.frexp(widest)[1] if math.isfinite(widest) else 1 << 30
     if abs(exponent) > _NO_EXPONENT[dtype.name]:
-        column = int(spans.argmax())
+        column = spans.index(widest)
         row = int(np.abs(X[:, column]).argmax())
         large = exponent > 0
         raise DataRangeError(
@@ -114,7 +116,7 @@ def scale_of(ranges: FloatArray, X: FloatArray) -> int:
 
 
 def beyond_scale(ranges: FloatArray, dtype: np.dtype[Any]) -> Any:
-    """Whether rows of this range, or of each of many, are scaled while they are fitted."""
+    """Whether `scale_of` has something to say of the rows of each of many fits."""
     with np.errstate(over="ignore"):
         spans = (ranges[..., 1, :] - ranges[..., 0, :]).max(axis=-1)
     largest = 2.0 ** _LARGEST_EXPONENT[dtype.name]

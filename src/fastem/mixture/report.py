@@ -18,6 +18,9 @@ FloatArray = NDArray[Any]
 
 # A component of fewer rows than this has none: what is left of it is rounding
 _NO_ROWS = 1e-9
+# A column that differs by no more than this of its size, or whose squares are 0, is constant
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+_NO_SPAN = float(np.sqrt(np.finfo(np.float64).tiny))
 _MOST_NAMED = 8
 _FALL = 1e-6  # that is worth a sentence
 # of the fields of a report, by their annotations
@@ -63,15 +66,13 @@ class Degeneracies(NamedTuple):
             Least and greatest number of each column.
         n_rows : int or array of shape (n_fits, 1)
         """
-        low, high = ranges[..., 0, :], ranges[..., 1, :]
-        size = np.maximum(np.abs(low), np.abs(high))
-        spans = high - low
-        with np.errstate(under="ignore"):  # a square that is 0 is no variance either
-            constant = (spans <= 4 * np.finfo(np.float64).eps * size) | (spans * spans == 0)
+        spans = ranges[..., 1, :] - ranges[..., 0, :]
+        constant = spans <= np.maximum(_ROUNDING * np.abs(ranges).max(axis=-2), _NO_SPAN)
         empty = weights * n_rows < _NO_ROWS
         # an empty component is told of as that, constant columns not for every component
-        ridge = structure.diagonal(np.where(constant, 0.0, ridge))
-        floored = structure.most_held(ridge, precisions_cholesky) >= 0.5
+        if constant.any():
+            ridge = np.where(constant, 0.0, ridge)
+        floored = structure.most_held(structure.diagonal(ridge), precisions_cholesky) >= 0.5
         floored = (floored if structure.own else floored[..., None]) & ~empty
         return cls(constant, empty, floored)
 
