@@ -140,8 +140,8 @@ def test_ctrl_c_is_quiet_and_saves_nothing(tmp_path):
         text=True,
     ) as process:
         assert process.stdout.readline() == "iterating\n"
-        # One Ctrl-C was lost twice in a dozen runs of the suite; Python drops a KeyboardInterrupt that
-        # comes while it runs a finaliser. Then, as people do, once more.
+        # One Ctrl-C was lost twice in a dozen runs of the suite: Python drops a KeyboardInterrupt
+        # that comes while it runs a finaliser. Then, as people do, once more.
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             try:
