@@ -36,6 +36,12 @@ class FastEMError(Exception):
     """Base class of every error that fastem itself raises."""
 
 
+#: what every such error begins with: scikit-learn's words
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance"
+)
+
+
 class IllDefinedCovarianceError(FastEMError, ValueError):
     """A covariance matrix is not positive definite.
 

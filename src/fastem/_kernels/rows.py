@@ -37,7 +37,7 @@ _SLOT_BYTES = 32 << 20
 _MOST_SLOT_BYTES = 1 << 30
 _FEWEST_SLOTS = 4
 # Arrays of moments and parameters that an M-step has at one time
-_COPIES_OF_PARAMETERS = 8
+COPIES_OF_PARAMETERS = 8
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> FloatArray:
@@ -335,7 +335,7 @@ class Workspace:
         rows, K, D = self.rows, self.n_components, self.rows.n_features
         size = K * rows.kernels.statistics_size(self.structure, D) + len(_TALLY)
         shape = (n_slots(rows.n_tiles, size, rows.X.nbytes), size)
-        moments = _COPIES_OF_PARAMETERS * K * rows.kernels.second_size(self.structure, D)
+        moments = COPIES_OF_PARAMETERS * K * rows.kernels.second_size(self.structure, D)
         self._check_memory(8 * (math.prod(shape) + moments) + rows.arrangement.bytes_to_come)
         return np.empty(shape)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._kernels import kernels
 from .._kernels.many import AnyWorkspace
 from .._kernels.threads import granted
-from ..exceptions import IllDefinedCovarianceError
+from ..exceptions import ILL_DEFINED, IllDefinedCovarianceError
 
 FloatArray = NDArray[Any]
 
@@ -285,19 +285,15 @@ def ill_defined(
         if component is None
         else f"component {component} of {n_components} (counted from 0)"
     )
-    opening = (
-        "Fitting the mixture model failed because some components have ill-defined empirical "
-        "covariance"
-    )
     if not np.isfinite(covariance).all():
         return IllDefinedCovarianceError(
-            f"{opening}: the squares of the data are too large for floating-point numbers, and "
+            f"{ILL_DEFINED}: the squares of the data are too large for floating-point numbers, and "
             f"{which} overflowed. Scale the input data, or remove rows of extreme magnitude.",
             component,
         )
     return IllDefinedCovarianceError(
-        f"{opening} (for instance caused by singleton or collapsed samples). Try to decrease the "
-        "number of components, increase reg_covar, or scale the input data. Or set a prior. At "
+        f"{ILL_DEFINED} (for instance caused by singleton or collapsed samples). Try to decrease "
+        "the number of components, increase reg_covar, or scale the input data. Or set a prior. At "
         f"fault is {which}: its points are too few, identical, or lie on a line or plane"
         f"{_condition(covariance)}.",
         component,

@@ -19,7 +19,7 @@ from .._kernels.many import ManyRows
 from .._kernels.rows import Rows, Workspace
 from .._validation import check_rows, check_sample_weight
 from ..covariances import COVARIANCES
-from ..exceptions import DataRangeError, IllDefinedCovarianceError
+from ..exceptions import ILL_DEFINED, DataRangeError, IllDefinedCovarianceError
 from ..families import GaussianMixtureModel, Regularisation
 from .report import Degeneracies, FitReport
 from .starts import ROUNDING, Fitted, fresh_starts, run_starts, seeded, side_by_side
@@ -229,8 +229,7 @@ def fitted_attributes(
         values = arrays[name]
         if not np.isfinite(values).all():
             raise IllDefinedCovarianceError(
-                "Fitting the mixture model failed because some components have ill-defined "
-                f"empirical covariance: {name} of component "
+                f"{ILL_DEFINED}: {name} of component "
                 f"{int(np.argwhere(~np.isfinite(values))[0][0])} overflows {dtype.name}. Scale the "
                 "input data, increase reg_covar, or use float64."
             )

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 
 from .. import em
 from .._kernels.many import ManyRows, ManyWorkspace
-from .._kernels.rows import SERIAL_WORK, Workspace
+from .._kernels.rows import COPIES_OF_PARAMETERS, SERIAL_WORK, Workspace
 from .._validation import check_means, check_precisions, check_weights
 from ..families import GaussianMixtureModel, ManyGaussianMixtures, Regularisation
 from ..initialization import (
@@ -32,9 +32,7 @@ from ..kmeans import cluster_many, draws
 
 FloatArray = NDArray[Any]
 
-# Arrays of parameters and moments that a mixture has at one time, and what those of all starts may
-# take where they are run side by side
-_COPIES_OF_PARAMETERS = 8
+# What the parameters and moments of all starts may take where they are run side by side
 _MOST_BYTES = 32 << 20
 # With these given there is nothing to initialise
 _ALL = {"weights", "means", "precisions_cholesky"}
@@ -291,7 +289,7 @@ def parameter_bytes(structure: Any, n_components: int, n_features: int) -> int:
     """Memory of one mixture while it is fitted beside others: its statistics and parameters before
     and after a step."""
     n = n_components * n_features + math.prod(structure.shape(n_components, n_features))
-    return _COPIES_OF_PARAMETERS * 8 * n
+    return COPIES_OF_PARAMETERS * 8 * n
 
 
 def side_by_side(estimator: Any, fitted: Fitted) -> bool:
