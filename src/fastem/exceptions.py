@@ -11,6 +11,7 @@ __all__ = [
     "DataFileError",
     "DataRangeError",
     "DegenerateDataWarning",
+    "DegenerateFitError",
     "FastEMError",
     "FitManyError",
     "IllDefinedCovarianceError",
@@ -42,7 +43,11 @@ ILL_DEFINED = (
 )
 
 
-class IllDefinedCovarianceError(FastEMError, ValueError):
+class DegenerateFitError(FastEMError, ValueError):
+    """The likelihood has no maximum: it rises without end, towards a distribution that is none."""
+
+
+class IllDefinedCovarianceError(DegenerateFitError):
     """A covariance matrix is not positive definite.
 
     Attributes

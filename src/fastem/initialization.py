@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import warn
-from .families.multivariate_normal import Known
+from .families.gaussian_mixture import Known
 from .kmeans import (
     Points,
     cluster,

@@ -1,7 +1,7 @@
 """Distributions and the sufficient statistics they are fitted from."""
 
 from .many import ManyGaussianMixtures
-from .multivariate_normal import GaussianMixtureModel
+from .gaussian_mixture import GaussianMixtureModel
 from .regularisation import AUTO, ConjugatePrior, Regularisation
 from .statistics import Statistics, merge
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._kernels.many import ManyWorkspace
 from ..exceptions import IllDefinedCovarianceError
-from .multivariate_normal import GaussianMixtureModel, likelihood_error
+from .gaussian_mixture import GaussianMixtureModel, likelihood_error
 from .statistics import FloatArray, Statistics
 
 

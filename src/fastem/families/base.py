@@ -1,0 +1,312 @@
+"""What a family of distributions is: its density, and the weighted maximum-likelihood step.
+
+To add one, write a file beside this with a subclass of `Family` (or of `ExponentialFamily`, which
+needs less), and give it one line in `families/registry.py`: see CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..exceptions import DegenerateFitError
+from .domains import Domain
+from .support import Support
+
+FloatArray = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Family(ABC):
+    """A distribution: `Gamma()` is the family, to be fitted; `Gamma(2.0, 1.5)` is one of it.
+
+    A subclass is a frozen dataclass whose fields are its parameters, None until they are known, and
+    whatever else must be known of it. Its methods are written for **members**: K distributions at
+    once, whose parameters have one axis before all others, (K, D) for a parameter that each of D
+    columns has, and rows (n, D) of data. A number is thus the special case K = D = 1.
+
+    Columns are independent where a family is of one variable: `Poisson()` on D columns is D
+    Poisson distributions.
+    """
+
+    #: parameter -> where it may lie
+    domains: ClassVar[Mapping[str, Domain]]
+    #: where the data may lie
+    support: ClassVar[Support]
+    #: whether the maximum of `maximise` is reached only by repeating it
+    iterative: ClassVar[bool] = False
+    #: whether rows are of one variable for each column
+    univariate: ClassVar[bool] = True
+    #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
+    symbol: ClassVar[str | None] = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in self.domains if getattr(self, name) is not None]
+        if not given:
+            return
+        if missing := [name for name in self.domains if name not in given]:
+            raise ValueError(
+                f"{type(self).__name__}: {', '.join(given)} without {', '.join(missing)}. Give all "
+                f"parameters of a known distribution, or none: {type(self).__name__}() is to be "
+                "fitted"
+            )
+        for name, domain in self.domains.items():
+            value = np.array(getattr(self, name), dtype=np.float64)
+            if value.ndim < domain.ndim or not domain.contains(value):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "
+                    f"{getattr(self, name)!r}"
+                )
+            object.__setattr__(self, name, value)
+
+    # --- what a family says -------------------------------------------------------------------
+
+    @abstractmethod
+    def log_densities(self, X: FloatArray) -> FloatArray:
+        """Log-density of each member at each row, (n, K).
+
+        Parameters
+        ----------
+        X : array of shape (n, D), float64
+            Within the support.
+        """
+
+    @abstractmethod
+    def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Any:
+        """Sufficient statistics of some rows, that add up (`+`) to those of all.
+
+        Parameters
+        ----------
+        X : array of shape (n, D), float64
+        responsibilities : array of shape (n, K) or None
+            Weights of the rows for each member; None: one member, and each row counts 1.
+        """
+
+    @abstractmethod
+    def maximise(self, statistics: Any) -> Self:
+        """The members of the greatest weighted likelihood, or of one that is no less than these.
+
+        Raises
+        ------
+        DegenerateFitError
+            If there is no maximum.
+        """
+
+    @abstractmethod
+    def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
+        """Rows from the first member, (n, D)."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Any:
+        """Expectation, in the shape of a row; NaN or infinite where there is none."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> Any:
+        """Variance of each column, in the shape of a row."""
+
+    def prepared(self, X: FloatArray) -> Self:
+        """Itself, with what must be known of all rows before a pass over them.
+
+        Raises
+        ------
+        ValueError
+            If rows are not within the support.
+        """
+        self.support.check(X, type(self).__name__)
+        return self
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    @property
+    def known(self) -> bool:
+        """Whether the parameters are known."""
+        return getattr(self, next(iter(self.domains))) is not None
+
+    @property
+    def parameters(self) -> dict[str, FloatArray]:
+        """The parameters by name."""
+        return {name: getattr(self, name) for name in self.domains}
+
+    def with_parameters(self, **parameters: FloatArray) -> Self:
+        """The same, with other parameters. They are not examined."""
+        other = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(other, field.name, getattr(self, field.name))
+        for name, value in parameters.items():
+            object.__setattr__(other, name, value)
+        return other
+
+    @property
+    def _axes(self) -> int:
+        """Axes of the parameters before those of one value: 0 a number, 1 columns, 2 members."""
+        name, domain = next(iter(self.domains.items()))
+        return int(getattr(self, name).ndim) - domain.ndim
+
+    def members(self) -> Self:
+        """The same with an axis of members, of which there is one; itself where there is one."""
+        wanted = 1 + self.univariate
+        missing = wanted - self._axes
+        if missing <= 0:
+            return self
+        return self.with_parameters(
+            **{name: value[(None,) * missing] for name, value in self.parameters.items()}
+        )
+
+    def member(self, k: int) -> Self:
+        """One of the members, without their axis."""
+        return self.with_parameters(**{name: v[k] for name, v in self.parameters.items()})
+
+    def scalar(self) -> Self:
+        """Of members without their axis, and one column: with numbers for parameters."""
+        if not self.univariate or self._axes != 1 or self.n_columns != 1:
+            return self
+        return self.with_parameters(**{name: v[0] for name, v in self.parameters.items()})
+
+    @classmethod
+    def stacked(cls, distributions: Sequence[Self]) -> Self:
+        """Distributions as members of one."""
+        all_members = [distribution.members() for distribution in distributions]
+        return all_members[0].with_parameters(
+            **{
+                name: np.concatenate([m.parameters[name] for m in all_members])
+                for name in cls.domains
+            }
+        )
+
+    @property
+    def n_members(self) -> int:
+        """Members, K."""
+        return len(next(iter(self.parameters.values())))
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of data that it is of; 1 where nothing is known."""
+        if not self.known:
+            return 1
+        value = next(iter(self.members().parameters.values()))
+        return int(value.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters of one member."""
+        members = self.members()
+        return sum(members._shapes(name)[2] for name in self.domains)
+
+    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Of a parameter of one of the members: its columns, one value, and its free numbers."""
+        domain, shape = self.domains[name], getattr(self, name).shape[1:]
+        lead, value = shape[: len(shape) - domain.ndim], shape[len(shape) - domain.ndim :]
+        return lead, value, math.prod(lead) * domain.n_free(value)
+
+    def unconstrained(self) -> FloatArray:
+        """The parameters of the members as free numbers, (K, n_parameters)."""
+        K = self.n_members
+        return np.concatenate(
+            [d.to_free(self.parameters[n]).reshape(K, -1) for n, d in self.domains.items()], axis=1
+        )
+
+    def from_unconstrained(self, free: FloatArray) -> Self:
+        """Members with other parameters: the inverse of `unconstrained`."""
+        parameters, begin = {}, 0
+        for name, domain in self.domains.items():
+            lead, value, size = self._shapes(name)
+            part = free[:, begin : begin + size].reshape(len(free), *lead, *(-1,) * bool(value))
+            parameters[name], begin = domain.from_free(part, value), begin + size
+        return self.with_parameters(**parameters)
+
+    # --- one distribution, as users see it ----------------------------------------------------
+
+    def log_density(self, X: ArrayLike) -> Any:
+        """Log-density, or log-probability of discrete values, of this distribution.
+
+        Parameters
+        ----------
+        X : array-like
+            Of any shape where the parameters are numbers; of shape (n, D), or (D,) for one row,
+            where they are of D columns.
+
+        Returns
+        -------
+        log_density : ndarray or float
+            One a value, or a row. -inf outside the support.
+        """
+        values = np.asarray(X, dtype=np.float64)
+        one = self._single()
+        shape = values.shape if self._event_ndim == 0 else values.shape[:-1]
+        rows = values.reshape(-1, one.n_columns)
+        inside = self.support.inside(rows)
+        result = np.full(len(rows), -np.inf)
+        result[inside] = one.log_densities(rows[inside])[:, 0]
+        return result.reshape(shape)[()]
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> FloatArray:
+        """Random draws.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples,), or (n_samples, D)
+        """
+        from sklearn.utils import check_random_state
+
+        rows = self._single().draw(n_samples, check_random_state(random_state))
+        return rows[:, 0] if self._event_ndim == 0 else rows
+
+    @property
+    def _event_ndim(self) -> int:
+        return 0 if self.univariate and self._axes == 0 else 1
+
+    def _single(self) -> Self:
+        """As members, of which there must be one."""
+        if not self.known:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name}() has no parameters yet: give them, or fit it with fastem.mle.fit"
+            )
+        members = self.members()
+        if members.n_members != 1:
+            raise ValueError(f"these are {members.n_members} distributions: take one with member(k)")
+        return members
+
+    def __repr__(self) -> str:
+        if not self.known:
+            return f"{type(self).__name__}()"
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in self.parameters.items())
+        return f"{type(self).__name__}({shown})"
+
+    @classmethod
+    def from_formula(cls, *arguments: float, **named: float) -> Self:
+        """From the arguments in a formula such as "0.3*Gamma(2, 1.5)"."""
+        return cls(*arguments, **named)
+
+    def formula(self) -> str:
+        """As in a formula: what `from_formula` takes."""
+        shown = ", ".join(_shown(value) for value in self.parameters.values())
+        return f"{self.symbol or type(self).__name__}({shown})"
+
+    def mixture_model(self, weights: FloatArray) -> Any | None:
+        """A model of its own for a mixture of these members, where it has a faster one."""
+        return None
+
+
+def _shown(value: FloatArray) -> str:
+    if value.ndim == 0:
+        return f"{value:.6g}"
+    return np.array2string(value, precision=5, separator=", ").replace("\n", "")
+
+
+def degenerate(family: Family, why: str, remedy: str) -> DegenerateFitError:
+    """The error for a likelihood without a maximum."""
+    return DegenerateFitError(f"{type(family).__name__}: {why}. {remedy}")

@@ -1,0 +1,130 @@
+"""Exponential families: log p(x) = sum_i eta_i T_i(x) - A(eta) + h(x)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Family
+
+FloatArray = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sufficient statistics of members, that add up.
+
+    Parameters
+    ----------
+    counts : array of shape (K,)
+        Sums of the weights.
+    sums : array of shape (K, d)
+        Sums of weights times T(x).
+    base : array of shape (K,)
+        Sums of weights times h(x).
+    """
+
+    counts: FloatArray
+    sums: FloatArray
+    base: FloatArray
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(
+            self.counts + other.counts, self.sums + other.sums, self.base + other.base
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExponentialFamily(Family):
+    """A family whose likelihood depends on the data through sums of T(x) alone.
+
+    A subclass gives T, eta, A, h and `from_means`, and has all else from here, the compiled kernel
+    of mixtures included. Each is written for arrays, element by element where the family is of one
+    variable: x is (n, D), a parameter (K, D).
+    """
+
+    @abstractmethod
+    def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
+        """T(x): some arrays (n, d_i), for one variable (n, D) each."""
+
+    @abstractmethod
+    def natural(self) -> tuple[FloatArray, ...]:
+        """eta: one array (K, d_i) for each of T. Finite, or of 0 weight there is a NaN."""
+
+    @abstractmethod
+    def log_partition(self) -> FloatArray:
+        """A(eta), (K, D), or (K, 1) where the columns are one variable."""
+
+    def log_base(self, X: FloatArray) -> FloatArray | None:
+        """h(x), (n, D) or (n, 1); None for 0."""
+        return None
+
+    @abstractmethod
+    def from_means(self, *means: FloatArray) -> Self:
+        """The members under which T has these expectations, (K, d_i): the maximum likelihood.
+
+        Raises
+        ------
+        DegenerateFitError
+            If there are none.
+        """
+
+    # --- what follows from these --------------------------------------------------------------
+
+    def statistics(self, X: FloatArray) -> FloatArray:
+        """T(x) side by side, (n, d)."""
+        parts = self.sufficient(X)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def coefficients(self) -> tuple[FloatArray, FloatArray]:
+        """eta side by side (K, d), and A (K,)."""
+        return np.concatenate(self.natural(), axis=1), self.log_partition().sum(axis=1)
+
+    def base(self, X: FloatArray) -> FloatArray | None:
+        """h of rows, (n,); None for 0."""
+        h = self.log_base(X)
+        return None if h is None else h.sum(axis=1)
+
+    def log_densities(self, X: FloatArray) -> FloatArray:
+        eta, partition = self.coefficients()
+        result: FloatArray = self.statistics(X) @ eta.T
+        result -= partition
+        if (h := self.base(X)) is not None:
+            result += h[:, None]
+        return result
+
+    def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
+        T, h = self.statistics(X), self.base(X)
+        n = len(X)
+        if responsibilities is None:
+            base = np.zeros(1) if h is None else h.sum(keepdims=True)
+            return Moments(np.array([float(n)]), T.sum(axis=0, keepdims=True), base)
+        counts = responsibilities.sum(axis=0)
+        base = np.zeros_like(counts) if h is None else h @ responsibilities
+        return Moments(counts, responsibilities.T @ T, base)
+
+    def maximise(self, statistics: Moments) -> Self:
+        means = statistics.sums / statistics.counts[:, None]
+        return self.from_means(*self.split(means))
+
+    def split(self, means: FloatArray) -> tuple[FloatArray, ...]:
+        """Means of T(x) side by side (K, d), apart again.
+
+        Equal shares: a subclass with parts of other sizes says so here.
+        """
+        n_parts = self.n_statistics
+        return (means,) if n_parts == 1 else tuple(np.split(means, n_parts, axis=1))
+
+    #: arrays that `sufficient` returns
+    n_statistics = 1
+
+    def log_likelihood(self, statistics: Moments) -> FloatArray:
+        """Weighted log-likelihood of each member from the statistics alone, (K,)."""
+        eta, partition = self.coefficients()
+        return np.asarray(
+            (statistics.sums * eta).sum(axis=1) - statistics.counts * partition + statistics.base
+        )

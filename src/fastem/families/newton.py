@@ -1,0 +1,56 @@
+"""Newton's method for many monotone equations at once, safeguarded by bisection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[Any]
+
+_STEPS = 200
+_WIDEST_STEP = 10.0
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+
+
+def root(
+    function: Callable[[FloatArray], tuple[FloatArray, FloatArray]], start: FloatArray
+) -> FloatArray:
+    """Where monotone functions of one variable are 0, each element by itself.
+
+    Parameters
+    ----------
+    function : callable
+        Takes x and returns the values and the derivatives, in its shape. Each is monotone, rising
+        or falling.
+    start : array
+        Finite.
+
+    Returns
+    -------
+    x : array
+        To the last few digits. A step that leaves the bracket known so far is replaced by its
+        middle, and no step is wider than 10: take logarithms of what may be anything.
+    """
+    x = np.array(start, dtype=np.float64)
+    low, high = np.full(x.shape, -np.inf), np.full(x.shape, np.inf)
+    for _ in range(_STEPS):
+        value, slope = function(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.clip(-value / slope, -_WIDEST_STEP, _WIDEST_STEP)
+        # the root is above where the function must still go on in its own direction
+        above = np.sign(value) * np.sign(slope) < 0
+        low, high = np.where(above, np.maximum(low, x), low), np.where(above, high, np.minimum(high, x))
+        new = x + step
+        outside = ~((new > low) & (new < high))
+        both = np.isfinite(low) & np.isfinite(high)
+        with np.errstate(invalid="ignore"):
+            middle = np.where(both, (low + high) / 2, x + np.where(above, 1, -1) * _WIDEST_STEP)
+        settled = (value == 0) | (np.abs(step) <= _ROUNDING * np.maximum(np.abs(x), 1.0))
+        new = np.where(settled, np.where(np.isfinite(new) & ~outside, new, x), np.where(outside, middle, new))
+        if settled.all():
+            return new
+        x = new
+    return x

@@ -1,0 +1,108 @@
+"""Normal distribution of one variable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .base import Family, FloatArray, degenerate
+from .domains import POSITIVE, REAL
+from .support import Support
+
+
+@dataclass(frozen=True, eq=False)
+class CentredMoments:
+    """Weights, means and sums of squares about those means, of members: (K,), (K, D), (K, D).
+
+    Moments are never raw, so a large offset costs no digits.
+    """
+
+    counts: FloatArray
+    means: FloatArray
+    squares: FloatArray
+
+    def __add__(self, other: CentredMoments) -> CentredMoments:
+        # Chan, Golub, LeVeque (1983), American Statistician 37, 242-247
+        counts = self.counts + other.counts
+        share = np.divide(other.counts, counts, out=np.zeros_like(counts), where=counts > 0)
+        way = other.means - self.means
+        return CentredMoments(
+            counts,
+            self.means + share[:, None] * way,
+            self.squares + other.squares + (self.counts * share)[:, None] * np.square(way),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Normal(Family):
+    """Normal distribution, log p(x) = -((x - mean) / sd)^2 / 2 - log(sd) - log(2 pi) / 2.
+
+    Parameters
+    ----------
+    mean : float or array of shape (D,), optional
+    sd : float or array of shape (D,), optional
+        Standard deviation, above 0.
+
+    References
+    ----------
+    Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 13.
+    """
+
+    mean: Any = None
+    sd: Any = None
+
+    domains: ClassVar = {"mean": REAL, "sd": POSITIVE}
+    support: ClassVar = Support()
+    symbol: ClassVar = "N"
+
+    def log_densities(self, X: FloatArray) -> FloatArray:
+        result = np.empty((len(X), self.n_members))
+        constants = np.log(self.sd).sum(axis=1) + 0.5 * self.n_columns * math.log(2 * math.pi)
+        for k, (mean, sd) in enumerate(zip(self.mean, self.sd, strict=True)):
+            y = (X - mean) / sd
+            result[:, k] = -0.5 * np.einsum("ij,ij->i", y, y) - constants[k]
+        return result
+
+    def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
+        if responsibilities is None:
+            means = X.mean(axis=0)
+            squares = np.square(X - means).sum(axis=0)
+            return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
+        counts = responsibilities.sum(axis=0)
+        shares = np.divide(responsibilities, counts, out=np.zeros_like(responsibilities),
+                           where=counts > 0)
+        means = shares.T @ X
+        squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
+        return CentredMoments(counts, means, np.array(squares))
+
+    def maximise(self, statistics: CentredMoments) -> Self:
+        variance = statistics.squares / statistics.counts[:, None]
+        if not (variance > 0).all():
+            raise degenerate(
+                self,
+                "all values are equal, and the standard deviation would be 0",
+                "Remove such columns, or use fewer components",
+            )
+        return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
+
+    def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
+        return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
+
+    @property
+    def variance(self) -> Any:
+        return np.square(self.sd)
+
+    @classmethod
+    def from_formula(cls, *arguments: float, **named: float) -> Self:
+        """N(mean, variance), as it is written."""
+        if named or len(arguments) != 2:
+            raise ValueError("N takes a mean and a variance: N(7, 0.5**2)")
+        if not arguments[1] > 0:
+            raise ValueError(f"N: the variance must be above 0, but it is {arguments[1]:g}")
+        return cls(arguments[0], math.sqrt(arguments[1]))
+
+    def formula(self) -> str:
+        return f"N({float(self.mean):.6g}, {float(self.sd):.6g}**2)"

@@ -1,0 +1,90 @@
+"""Where the data of a family may lie, and the error that says which are elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .passes import Sums, each_block
+
+FloatArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Support:
+    """Numbers, or integers, between two bounds.
+
+    Parameters
+    ----------
+    low, high : float
+    low_closed, high_closed : bool
+        Whether the bound itself is a value of the distribution.
+    integer : bool
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    low_closed: bool = True
+    high_closed: bool = True
+    integer: bool = False
+
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Which rows lie here, (n,)."""
+        return np.asarray(self._each(X).all(axis=1))
+
+    def _each(self, X: FloatArray) -> NDArray[np.bool_]:
+        good = X >= self.low if self.low_closed else X > self.low
+        good &= X <= self.high if self.high_closed else X < self.high
+        good &= np.isfinite(X)
+        if self.integer:
+            with np.errstate(invalid="ignore"):
+                good &= X == np.floor(X)
+        return np.asarray(good)
+
+    def describe(self) -> str:
+        """In words, such as "integers of at least 0"."""
+        words = "integers" if self.integer else "numbers"
+        if np.isfinite(self.low):
+            words += f" {'of at least' if self.low_closed else 'above'} {self.low:g}"
+        if np.isfinite(self.high):
+            joint = " and" if np.isfinite(self.low) else ""
+            words += f"{joint} {'at most' if self.high_closed else 'below'} {self.high:g}"
+        return words
+
+    def check(self, X: FloatArray, name: str, n_threads: int = 1) -> None:
+        """Examine all values.
+
+        Raises
+        ------
+        ValueError
+            If a value lies elsewhere; it names the first.
+        """
+        n_rows, n_columns = X.shape
+
+        def bad(rows: slice) -> Sums:
+            part = X[rows]
+            # NaN makes the least and the greatest NaN; both are cheaper than an array of truths
+            low, high = part.min(initial=np.inf), part.max(initial=-np.inf)
+            fine = (low >= self.low if self.low_closed else low > self.low) and (
+                high <= self.high if self.high_closed else high < self.high
+            )
+            fine = fine and np.isfinite(low) and np.isfinite(high)
+            if fine and not (self.integer and (part != np.floor(part)).any()):
+                return Sums((0,))
+            return Sums((int(np.count_nonzero(~self._each(part))),))
+
+        if not n_rows:
+            return
+        counts = [found[0] for found in each_block(bad, n_rows, n_columns, n_threads)]
+        if not (n_bad := sum(counts)):
+            return
+        row, column = (int(i) for i in np.argwhere(~self._each(X))[0])
+        raise ValueError(
+            f"{name} is a distribution of {self.describe()}: {n_bad} "
+            f"value{'s are' if n_bad > 1 else ' is'} not, the first is {X[row, column]:g} in row "
+            f"{row} and column {column}, counted from 0. Remove such rows, or choose a family that "
+            "has such values"
+        )

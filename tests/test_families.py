@@ -1,0 +1,180 @@
+"""The contract of a family: what holds for each of them. An entry in distributions.py joins it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from distributions import EXAMPLES
+
+from fastem.families.registry import FAMILIES
+
+CASES = [
+    pytest.param(example, id=f"{name}-{i}")
+    for name, examples in EXAMPLES.items()
+    for i, example in enumerate(examples)
+]
+N = 4000
+
+
+def data_of(family, seed=0, n=N):
+    """Draws of one distribution, as rows (n, D)."""
+    return family.sample(n, seed).reshape(n, -1)
+
+
+def fitted(start, X, responsibilities=None):
+    """The maximum likelihood, as members: from parameters only where steps improve on some."""
+    if not start.iterative:
+        start = start.with_parameters(**dict.fromkeys(start.domains))
+    members = start.prepared(X)
+    for _ in range(2000 if start.iterative else 1):
+        members = members.maximise(members.accumulate(X, responsibilities))
+    return members
+
+
+def weighted_log_likelihood(members, X, responsibilities):
+    densities = members.log_densities(X)
+    return (densities * responsibilities).sum(axis=0)
+
+
+def test_every_family_has_an_example():
+    assert EXAMPLES.keys() == FAMILIES.keys()
+
+
+def test_every_family_is_one_file():
+    modules = [family.__module__ for family in FAMILIES.values()]
+    assert len(set(modules)) == len(modules)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_log_density_is_scipys(example):
+    x = example.family.sample(200, 1)
+    np.testing.assert_allclose(
+        example.family.log_density(x), example.log_density(x), rtol=1e-10, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_density_is_0_outside_the_support(example):
+    family = example.family
+    for outside in (np.nan, family.support.low - 1.5, family.support.high + 1.5):
+        if np.isinf(outside):
+            continue
+        row = np.full(family.n_columns, outside)
+        value = row[0] if family.sample(1, 0).ndim == 1 else row
+        assert family.log_density(value) == -np.inf
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_moments_of_samples(example):
+    X = data_of(example.family, 2, 40_000)
+    mean = np.atleast_1d(example.family.mean)
+    variance = np.atleast_1d(example.family.variance)
+    if not np.isfinite(variance).all():
+        pytest.skip("no variance")
+    error = np.sqrt(variance / len(X))
+    np.testing.assert_array_less(np.abs(X.mean(axis=0) - mean), 5 * error + 1e-12)
+    spread = np.square(X - mean)
+    np.testing.assert_array_less(
+        np.abs(spread.mean(axis=0) - variance), 6 * spread.std(axis=0) / np.sqrt(len(X)) + 1e-12
+    )
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_maximum_likelihood_is_a_maximum(example):
+    """For weights of two members: no step in any direction gains."""
+    X = data_of(example.family, 3)
+    weights = np.random.default_rng(0).uniform(0.0, 2.0, (N, 2))
+    start = example.family.stacked([example.family] * 2)
+    members = fitted(start, X, weights)
+    best = weighted_log_likelihood(members, X, weights)
+    free = members.unconstrained()
+    for i in range(free.shape[1]):
+        for step in (1e-3, -1e-3):
+            moved = free.copy()
+            moved[:, i] += step
+            other = members.from_unconstrained(moved)
+            less = weighted_log_likelihood(other, X, weights)
+            assert (less < best + 1e-9 * np.abs(best)).all(), (i, step, less - best)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_parameters_are_recovered(example):
+    X = data_of(example.family, 4, 20_000)
+    truth = example.family.members()
+    gain = fitted(truth, X).log_densities(X).sum() - truth.log_densities(X).sum()
+    # twice the gain of the maximum is chi-square with as many degrees as there are parameters
+    assert -1e-6 < gain < 5 + 2 * truth.n_parameters
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_statistics_add_up(example):
+    X = data_of(example.family, 5)
+    weights = np.random.default_rng(1).uniform(0.0, 1.0, (N, 3))
+    members = example.family.stacked([example.family] * 3).prepared(X)
+    whole = members.maximise(members.accumulate(X, weights))
+    parts = [members.accumulate(X[i::3], weights[i::3]) for i in range(3)]
+    merged = members.maximise(parts[0] + parts[1] + parts[2])
+    for name in whole.domains:
+        np.testing.assert_allclose(
+            getattr(merged, name), getattr(whole, name), rtol=1e-7, atol=1e-10
+        )
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_an_integer_weight_repeats_the_row(example):
+    X = data_of(example.family, 6, 500)
+    weights = np.random.default_rng(2).integers(0, 4, 500)
+    family = example.family.members()
+    weighted = fitted(family, X, weights[:, None].astype(float))
+    repeated = fitted(family, np.repeat(X, weights, axis=0))
+    for name in weighted.domains:
+        np.testing.assert_allclose(
+            getattr(weighted, name), getattr(repeated, name), rtol=1e-6, atol=1e-8
+        )
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_unconstrained_coordinates_go_there_and_back(example):
+    members = example.family.stacked([example.family] * 2)
+    free = members.unconstrained()
+    assert free.shape == (2, example.family.n_parameters)
+    again = members.from_unconstrained(free)
+    for name in members.domains:
+        np.testing.assert_allclose(getattr(again, name), getattr(members, name), rtol=1e-9)
+    far = members.from_unconstrained(free + 3.0)
+    for name, domain in members.domains.items():
+        assert domain.contains(getattr(far, name))
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_what_is_outside_the_support_is_named(example):
+    family, support = example.family, example.family.support
+    X = data_of(family, 7, 20)
+    X[11, -1] = np.nan
+    with pytest.raises(ValueError, match=rf"(?s){type(family).__name__}.*row 11"):
+        family.prepared(X)
+    if np.isfinite(support.low):
+        X[11, -1] = support.low - 2.5
+        with pytest.raises(ValueError, match="row 11"):
+            family.prepared(X)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_parameters_outside_their_domain_are_refused(example):
+    family = example.family
+    for name, domain in family.domains.items():
+        bad = {**family.parameters, name: np.full_like(family.parameters[name], np.nan)}
+        with pytest.raises(ValueError, match=f"{name} must be {domain.describe()[:6]}"):
+            replace(family, **bad)
+        missing = {**family.parameters, name: None}
+        if len(missing) > 1:
+            with pytest.raises(ValueError, match=f"without .*{name}"):
+                replace(family, **missing)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_repr_shows_the_parameters(example):
+    text = repr(example.family)
+    assert text.startswith(type(example.family).__name__ + "(")
+    for name in example.family.domains:
+        assert f"{name}=" in text
