@@ -1,7 +1,7 @@
 """Distributions and the sufficient statistics they are fitted from."""
 
-from .many import ManyGaussianMixtures
 from .gaussian_mixture import GaussianMixtureModel
+from .many import ManyGaussianMixtures
 from .regularisation import AUTO, ConjugatePrior, Regularisation
 from .statistics import Statistics, merge
 

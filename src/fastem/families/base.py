@@ -277,7 +277,9 @@ class Family(ABC):
             )
         members = self.members()
         if members.n_members != 1:
-            raise ValueError(f"these are {members.n_members} distributions: take one with member(k)")
+            raise ValueError(
+                f"these are {members.n_members} distributions: take one with member(k)"
+            )
         return members
 
     def __repr__(self) -> str:

@@ -33,9 +33,7 @@ class Moments:
     base: FloatArray
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(
-            self.counts + other.counts, self.sums + other.sums, self.base + other.base
-        )
+        return Moments(self.counts + other.counts, self.sums + other.sums, self.base + other.base)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -72,8 +72,9 @@ class Normal(Family):
             squares = np.square(X - means).sum(axis=0)
             return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
         counts = responsibilities.sum(axis=0)
-        shares = np.divide(responsibilities, counts, out=np.zeros_like(responsibilities),
-                           where=counts > 0)
+        shares = np.divide(
+            responsibilities, counts, out=np.zeros_like(responsibilities), where=counts > 0
+        )
         means = shares.T @ X
         squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
         return CentredMoments(counts, means, np.array(squares))

@@ -69,9 +69,7 @@ def _in_order(
     return (future.result() for future in futures)
 
 
-def total(
-    function: Callable[[slice], S], n_rows: int, n_columns: int = 1, n_threads: int = 1
-) -> S:
+def total(function: Callable[[slice], S], n_rows: int, n_columns: int = 1, n_threads: int = 1) -> S:
     """The sum of what a function returns for each block of rows; see `each_block`."""
     return reduce(add, each_block(function, n_rows, n_columns, n_threads))
 

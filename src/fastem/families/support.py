@@ -36,12 +36,12 @@ class Support:
         return np.asarray(self._each(X).all(axis=1))
 
     def _each(self, X: FloatArray) -> NDArray[np.bool_]:
-        good = X >= self.low if self.low_closed else X > self.low
-        good &= X <= self.high if self.high_closed else X < self.high
+        good = self.low <= X if self.low_closed else self.low < X
+        good &= self.high >= X if self.high_closed else self.high > X
         good &= np.isfinite(X)
         if self.integer:
             with np.errstate(invalid="ignore"):
-                good &= X == np.floor(X)
+                good &= np.floor(X) == X
         return np.asarray(good)
 
     def describe(self) -> str:
