@@ -156,7 +156,7 @@ class Simplex(Domain):
 
 @dataclass(frozen=True)
 class PositiveDefinite(Domain):
-    """Symmetric positive definite matrices, by their Cholesky factor with a logarithmic diagonal."""
+    """Symmetric positive definite matrices, by Cholesky factors with a logarithmic diagonal."""
 
     ndim = 2
 

@@ -42,19 +42,16 @@ def root(
             step = np.clip(-value / slope, -_WIDEST_STEP, _WIDEST_STEP)
         # the root is above where the function must still go on in its own direction
         above = np.sign(value) * np.sign(slope) < 0
-        low, high = (
-            np.where(above, np.maximum(low, x), low),
-            np.where(above, high, np.minimum(high, x)),
-        )
+        low = np.where(above, np.maximum(low, x), low)
+        high = np.where(above, high, np.minimum(high, x))
         new = x + step
-        outside = ~((new > low) & (new < high))
-        both = np.isfinite(low) & np.isfinite(high)
+        inside = (new > low) & (new < high)
         with np.errstate(invalid="ignore"):
-            middle = np.where(both, (low + high) / 2, x + np.where(above, 1, -1) * _WIDEST_STEP)
+            middle = (low + high) / 2
+        one_sided = x + np.where(above, 1, -1) * _WIDEST_STEP
+        middle = np.where(np.isfinite(low) & np.isfinite(high), middle, one_sided)
         settled = (value == 0) | (np.abs(step) <= _ROUNDING * np.maximum(np.abs(x), 1.0))
-        new = np.where(
-            settled, np.where(np.isfinite(new) & ~outside, new, x), np.where(outside, middle, new)
-        )
+        new = np.where(inside, new, np.where(settled, x, middle))
         if settled.all():
             return new
         x = new
