@@ -43,6 +43,8 @@ class Family(ABC):
     iterative: ClassVar[bool] = False
     #: whether rows are of one variable for each column
     univariate: ClassVar[bool] = True
+    #: whether rows are covariates with a response as the last column, which the density is of
+    conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
 
@@ -135,7 +137,11 @@ class Family(ABC):
         """The parameters by name."""
         return {name: getattr(self, name) for name in self.domains}
 
-    def with_parameters(self, **parameters: FloatArray) -> Self:
+    def blank(self) -> Self:
+        """The same family, its parameters to be fitted."""
+        return self.with_parameters(**dict.fromkeys(self.domains))
+
+    def with_parameters(self, **parameters: Any) -> Self:
         """The same, with other parameters. They are not examined."""
         other = object.__new__(type(self))
         for field in fields(self):

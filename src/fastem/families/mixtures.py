@@ -66,17 +66,39 @@ class FamilyMixture:
     @classmethod
     def of(cls, weights: FloatArray, distributions: Sequence[Family]) -> FamilyMixture:
         """Of single distributions; neighbours of one family become members of it."""
-        parts = tuple(
-            alike.stacked(group)
-            for alike, group in (
-                (first, [first, *rest])
-                for first, *rest in (list(g) for _, g in groupby(distributions, key=_kind))
-            )
-        )
-        mixture = FamilyMixture(weights, parts)
+        groups = (list(group) for _, group in groupby(distributions, key=_kind))
+        return cls._with(weights, tuple(group[0].stacked(group) for group in groups))
+
+    @classmethod
+    def starting(
+        cls, families: Sequence[Family], data: Sample, responsibilities: FloatArray
+    ) -> FamilyMixture:
+        """The maximum likelihood of families without parameters, responsibilities (n, K) given."""
+        groups = [list(group) for _, group in groupby(families, key=_kind)]
+        parts = tuple(group[0] for group in groups)
+        slices = _slices([len(group) for group in groups])
+        everywhere = [data.inside(i, parts) for i in range(len(parts))]
+
+        def of_block(rows: slice) -> MixtureStatistics:
+            r = responsibilities[rows] + _TRACE
+            if data.sample_weight is not None:
+                r *= data.sample_weight[rows, None]
+            inside = [None if mask is None else mask[rows] for mask in everywhere]
+            theirs = _accumulated(parts, slices, data.X[rows], r, inside)
+            return MixtureStatistics(r.sum(axis=0), theirs, 0.0)
+
+        n_columns = max(data.X.shape[1], responsibilities.shape[1])
+        found = total(of_block, data.n_rows, n_columns, data.n_threads)
+        fitted = [part.maximise(its) for part, its in zip(parts, found.parts, strict=True)]
+        return cls._with(found.counts / found.counts.sum(), tuple(fitted))
+
+    @classmethod
+    def _with(cls, weights: FloatArray, parts: tuple[Family, ...]) -> FamilyMixture:
+        """With a model of its own, where a family has one."""
         if len(parts) == 1 and (own := parts[0].mixture_model(weights)) is not None:
-            mixture = own
-        return mixture
+            mixture: FamilyMixture = own
+            return mixture
+        return FamilyMixture(weights, parts)
 
     @property
     def distributions(self) -> list[Family]:
@@ -86,8 +108,7 @@ class FamilyMixture:
     @property
     def _slices(self) -> list[slice]:
         """Which components are of each part."""
-        ends = np.cumsum([part.n_members for part in self.parts]).tolist()
-        return [slice(end - part.n_members, end) for part, end in zip(self.parts, ends, strict=True)]
+        return _slices([part.n_members for part in self.parts])
 
     def with_parameters(self, weights: FloatArray, parts: tuple[Family, ...]) -> Self:
         """The same with other parameters."""
@@ -136,12 +157,7 @@ class FamilyMixture:
                 r *= weight[:, None]
             counts = r.sum(axis=0)
             r += _TRACE
-            parts = tuple(
-                part.accumulate(X, r[:, its])
-                if mask is None
-                else part.accumulate(X[mask], r[mask, its])
-                for part, its, mask in zip(self.parts, self._slices, inside, strict=True)
-            )
+            parts = _accumulated(self.parts, self._slices, X, r, inside)
             summed = log_likelihood.sum() if weight is None else log_likelihood @ weight
             return MixtureStatistics(counts, parts, float(summed))
 
@@ -161,26 +177,6 @@ class FamilyMixture:
         )
         return self.with_parameters(statistics.counts / statistics.counts.sum(), parts)
 
-    def known(self, data: Sample, responsibilities: FloatArray) -> Self:
-        """Maximum likelihood where the responsibilities (n, K) of all rows are given."""
-        everywhere = [data.inside(i, self.parts) for i in range(len(self.parts))]
-
-        def of_block(rows: slice) -> MixtureStatistics:
-            r = responsibilities[rows] + _TRACE
-            if data.sample_weight is not None:
-                r *= data.sample_weight[rows, None]
-            parts = tuple(
-                part.accumulate(data.X[rows], r[:, its])
-                if mask is None
-                else part.accumulate(data.X[rows][mask[rows]], r[mask[rows], its])
-                for part, its, mask in zip(self.parts, self._slices, everywhere, strict=True)
-            )
-            return MixtureStatistics(r.sum(axis=0), parts, 0.0)
-
-        n_columns = max(data.X.shape[1], responsibilities.shape[1])
-        statistics = total(of_block, data.n_rows, n_columns, data.n_threads)
-        return FamilyMixture.maximise(self, statistics)  # type: ignore[return-value]
-
     def score(
         self,
         X: FloatArray,
@@ -190,7 +186,7 @@ class FamilyMixture:
         responsibilities: bool = False,
         labels: bool = False,
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Log-likelihoods, responsibilities and labels of rows; empty arrays for what was not asked.
+        """Log-likelihoods, responsibilities and labels of rows; empty arrays for the rest.
 
         A row outside every support has the log-likelihood -inf, equal responsibilities and the
         label 0.
@@ -266,6 +262,25 @@ class LinearMixture(FamilyMixture):
         return MixtureStatistics(counts, (moments,), log_likelihood + data.base(part))
 
 
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _accumulated(
+    parts: Sequence[Family],
+    slices: Sequence[slice],
+    X: FloatArray,
+    r: FloatArray,
+    inside: Sequence[Any],
+) -> tuple[Any, ...]:
+    """Statistics of some rows for each part, of those rows that lie in its support."""
+    return tuple(
+        part.accumulate(X, r[:, its]) if mask is None else part.accumulate(X[mask], r[mask, its])
+        for part, its, mask in zip(parts, slices, inside, strict=True)
+    )
+
+
 def _kind(distribution: Family) -> Any:
     """What distributions must share to be members of one."""
     constants = {
@@ -297,5 +312,3 @@ def _only_the_labelled(joint: FloatArray, labels: NDArray[np.intp]) -> None:
     theirs = joint[rows, labels[rows]]
     joint[rows] = -np.inf
     joint[rows, labels[rows]] = theirs
-
-

@@ -83,4 +83,3 @@ def _collapsed(part: Any, error: IllDefinedCovarianceError) -> DegenerateFitErro
         "plane, where the likelihood has no maximum. Use fewer components, more starts (n_init), "
         "or fastem.GaussianMixture, whose reg_covar and prior hold variances above 0"
     )
-

@@ -77,7 +77,7 @@ class Sample:
     def _workspaces(self) -> dict[Any, Workspace]:
         return {}
 
-    def workspace(self, structure: int, n_components: int, part: Family | None = None) -> Workspace:
+    def workspace(self, structure: int, n_components: int, part: Any = None) -> Workspace:
         """The workspace of a kernel on these rows, or on their statistics; made once.
 
         Parameters
