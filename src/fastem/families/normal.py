@@ -89,6 +89,11 @@ class Normal(Family):
             )
         return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
 
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.norm(*self._values())
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
 
