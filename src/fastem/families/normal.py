@@ -105,6 +105,10 @@ class Normal(Family):
         from .normal_mixtures import NormalMixture
 
         return NormalMixture(weights, (self,))
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.norm(*self._values())
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
