@@ -43,6 +43,8 @@ class Family(ABC):
     iterative: ClassVar[bool] = False
     #: whether rows are of one variable for each column
     univariate: ClassVar[bool] = True
+    #: whether it is of a response, the last column of a row, given the other columns
+    conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
 
@@ -111,6 +113,13 @@ class Family(ABC):
     @abstractmethod
     def variance(self) -> Any:
         """Variance of each column, in the shape of a row."""
+
+    def log_likelihood(self, statistics: Any) -> FloatArray | None:
+        """Weighted log-likelihood of each member, (K,), where statistics of one member suffice.
+
+        None where it takes the rows: what `maximise` needs says less than the likelihood.
+        """
+        return None
 
     def prepared(self, X: FloatArray) -> Self:
         """Itself, with what must be known of all rows before a pass over them.

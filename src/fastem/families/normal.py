@@ -89,6 +89,12 @@ class Normal(Family):
             )
         return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
 
+    def log_likelihood(self, statistics: CentredMoments) -> FloatArray:
+        count = statistics.counts[0]
+        squares = statistics.squares[0] + count * np.square(statistics.means[0] - self.mean)
+        terms = squares / np.square(self.sd) + count * (2 * np.log(self.sd) + math.log(2 * math.pi))
+        return np.asarray(-0.5 * terms.sum(axis=1))
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
 
