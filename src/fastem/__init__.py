@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import covariances, em
+    from . import covariances, em, mle
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
     from .families import ConjugatePrior
@@ -20,6 +20,7 @@ __all__ = [
     "em",
     "fit_many",
     "load",
+    "mle",
     "show_config",
 ]
 

@@ -231,6 +231,16 @@ class Family(ABC):
             parameters[name], begin = domain.from_free(part, value), begin + size
         return self.with_parameters(**parameters)
 
+    def labels(self, names: Sequence[str] | None) -> dict[str, list[str]]:
+        """What the numbers of a parameter are called, where `coefficients[1]` is no good name.
+
+        Parameters
+        ----------
+        names : sequence of str or None
+            Of the columns of X.
+        """
+        return {}
+
     # --- one distribution, as users see it ----------------------------------------------------
 
     def log_density(self, X: ArrayLike) -> Any:
