@@ -178,3 +178,26 @@ def test_repr_shows_the_parameters(example):
     assert text.startswith(type(example.family).__name__ + "(")
     for name in example.family.domains:
         assert f"{name}=" in text
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_scipys_distribution_is_the_same(example):
+    family = example.family
+    x = family.sample(50, 8)
+    try:
+        frozen = family.scipy()
+    except NotImplementedError as error:
+        assert type(family).__name__ in str(error)
+        return
+    log_density = frozen.logpdf if hasattr(frozen.dist, "logpdf") else frozen.logpmf
+    values = log_density(x)
+    np.testing.assert_allclose(
+        family.log_density(x),
+        values if x.ndim == 1 or values.ndim == 1 else values.sum(axis=1),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+    if not family.univariate:
+        return
+    np.testing.assert_allclose(frozen.mean(), family.mean, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(frozen.var(), family.variance, rtol=1e-7)

@@ -283,6 +283,31 @@ class Family(ABC):
         rows = self._single().draw(n_samples, check_random_state(random_state))
         return rows[:, 0] if self._event_ndim == 0 else rows
 
+    def scipy(self) -> Any:
+        """SciPy's frozen distribution of the same law: its cdf, ppf, interval, entropy ...
+
+        Returns
+        -------
+        distribution : scipy.stats.rv_frozen
+            Of D columns, its parameters are arrays of D.
+
+        Raises
+        ------
+        NotImplementedError
+            If SciPy has none, or `fastem` does not know of it.
+        ValueError
+            If the parameters are not known yet, or of several members.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no counterpart in scipy.stats: log_density, sample, mean "
+            "and variance are what it offers"
+        )
+
+    def _values(self) -> tuple[Any, ...]:
+        """Parameters of this one distribution, in their order: numbers, or arrays of D."""
+        one = self._single().member(0).scalar()
+        return tuple(value[()] for value in one.parameters.values())
+
     @property
     def _event_ndim(self) -> int:
         return 0 if self.univariate and self._axes == 0 else 1

@@ -95,6 +95,11 @@ class Normal(Family):
         terms = squares / np.square(self.sd) + count * (2 * np.log(self.sd) + math.log(2 * math.pi))
         return np.asarray(-0.5 * terms.sum(axis=1))
 
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.norm(*self._values())
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
 

@@ -26,8 +26,7 @@ class Data:
     Parameters
     ----------
     X : array of shape (n, D), float64 or float32
-    response : array of shape (n,) or None
-        A last column of the rows, where they are of a response given covariates.
+        With the response as the last column, where there is one.
     weights : array of shape (n,) or None
         None: each row counts 1.
     names : tuple of str or None
@@ -36,7 +35,6 @@ class Data:
     """
 
     X: FloatArray
-    response: FloatArray | None = None
     weights: FloatArray | None = None
     names: tuple[str, ...] | None = None
     n_threads: int = 1
@@ -49,7 +47,7 @@ class Data:
     @property
     def n_columns(self) -> int:
         """Numbers a row, the response included."""
-        return self.X.shape[1] + (self.response is not None)
+        return self.X.shape[1]
 
     @property
     def total_weight(self) -> float:
@@ -58,10 +56,7 @@ class Data:
 
     def rows(self, part: slice) -> FloatArray:
         """A block of rows, float64."""
-        rows = np.asarray(self.X[part], dtype=np.float64)
-        if self.response is None:
-            return rows
-        return np.column_stack([rows, self.response[part]])
+        return np.asarray(self.X[part], dtype=np.float64)
 
     def column(self, j: int) -> Data:
         """One of the columns by itself."""
@@ -95,7 +90,7 @@ class Data:
 
 
 def checked(
-    X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1, one_row: bool = True
+    X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
 ) -> Data:
     """Examine what a user gave.
 
@@ -114,7 +109,6 @@ def checked(
     names = _get_feature_names(X)
     rows = np.asarray(table(X, "X"))
     rows = rows[:, None] if rows.ndim == 1 else rows
-    response = None
     if y is not None:
         response = np.asarray(table(y, "y"), dtype=np.float64)
         if response.ndim == 2 and response.shape[1] == 1:
@@ -122,12 +116,11 @@ def checked(
         if response.ndim != 1:
             raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
         same_length(response, rows, "y")
+        rows = np.column_stack([rows, response])
     weights = check_sample_weight(sample_weight, rows)
     if weights is not None and (weights == 1).all():
         weights = None
-    return Data(
-        rows, response, weights, None if names is None else tuple(map(str, names)), n_threads
-    )
+    return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
 
 
 def table(values: Any, name: str) -> FloatArray:

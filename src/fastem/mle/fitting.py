@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .._threads import shared_n_threads
 from ..families.base import Family
 from . import complete
@@ -68,10 +70,8 @@ def fit(
     """
     known = _family(family)
     with shared_n_threads(n_threads) as threads:
-        if known.conditional:
-            return _regression(known, X, y, sample_weight, censored, fixed, threads, max_iter)
         data = checked(X, None, sample_weight, threads)
-        return complete_result(known, data, fixed, max_iter, one_column(X))
+        return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 
 
 def _family(family: Any) -> Family:
