@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import covariances, em, families, mixture
+    from . import covariances, em, families, mixture, mle
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
     from .families import ConjugatePrior
@@ -23,6 +23,7 @@ __all__ = [
     "fit_many",
     "load",
     "mixture",
+    "mle",
     "show_config",
 ]
 

@@ -43,7 +43,7 @@ class Family(ABC):
     iterative: ClassVar[bool] = False
     #: whether rows are of one variable for each column
     univariate: ClassVar[bool] = True
-    #: whether rows are covariates with a response as the last column, which the density is of
+    #: whether it is of a response, the last column of a row, given the other columns
     conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
@@ -125,6 +125,13 @@ class Family(ABC):
     @abstractmethod
     def variance(self) -> Any:
         """Variance of each column, in the shape of a row."""
+
+    def log_likelihood(self, statistics: Any) -> FloatArray | None:
+        """Weighted log-likelihood of each member, (K,), where statistics of one member suffice.
+
+        None where it takes the rows: what `maximise` needs says less than the likelihood.
+        """
+        return None
 
     def prepared(self, X: FloatArray) -> Self:
         """Itself, with what must be known of all rows before a pass over them.
@@ -292,6 +299,16 @@ class Family(ABC):
             part = free[:, begin : begin + size].reshape(len(free), *lead, *(-1,) * bool(value))
             parameters[name], begin = domain.from_free(part, value), begin + size
         return self.with_parameters(**parameters)
+
+    def labels(self, names: Sequence[str] | None) -> dict[str, list[str]]:
+        """What the numbers of a parameter are called, where `coefficients[1]` is no good name.
+
+        Parameters
+        ----------
+        names : sequence of str or None
+            Of the columns of X.
+        """
+        return {}
 
     # --- one distribution, as users see it ----------------------------------------------------
 

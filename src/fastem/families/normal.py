@@ -105,6 +105,13 @@ class Normal(Family):
         from .normal_mixtures import NormalMixture
 
         return NormalMixture(weights, (self,))
+
+    def log_likelihood(self, statistics: CentredMoments) -> FloatArray:
+        count = statistics.counts[0]
+        squares = statistics.squares[0] + count * np.square(statistics.means[0] - self.mean)
+        terms = squares / np.square(self.sd) + count * (2 * np.log(self.sd) + math.log(2 * math.pi))
+        return np.asarray(-0.5 * terms.sum(axis=1))
+
     def scipy(self) -> Any:
         from scipy import stats
 

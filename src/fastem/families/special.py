@@ -68,9 +68,7 @@ def digamma_rise(a: FloatArray, x: FloatArray) -> FloatArray:
 
     share = x / large
     by_series = (
-        -large * log1p_less(share)
-        - 0.5 * x / (large + x)
-        - large * (tail(large) - tail(large + x))
+        -large * log1p_less(share) - 0.5 * x / (large + x) - large * (tail(large) - tail(large + x))
     )
     direct = x - a * (digamma(a + x) - digamma(a))
     return np.where(a >= _LARGE, by_series, direct)
