@@ -113,11 +113,6 @@ class ExponentialFamily(Family):
         n_parts = self.n_statistics
         return (means,) if n_parts == 1 else tuple(np.split(means, n_parts, axis=1))
 
-    def mixture_model(self, weights: FloatArray) -> Any:
-        from .mixtures import LinearMixture  # which knows of families
-
-        return LinearMixture(weights, (self,))
-
     #: arrays that `sufficient` returns
     n_statistics = 1
 

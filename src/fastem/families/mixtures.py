@@ -94,10 +94,12 @@ class FamilyMixture:
 
     @classmethod
     def _with(cls, weights: FloatArray, parts: tuple[Family, ...]) -> FamilyMixture:
-        """With a model of its own, where a family has one."""
+        """By the compiled kernels, where they know the family."""
         if len(parts) == 1 and (own := parts[0].mixture_model(weights)) is not None:
             mixture: FamilyMixture = own
             return mixture
+        if len(parts) == 1 and parts[0].exponential:
+            return LinearMixture(weights, parts)
         return FamilyMixture(weights, parts)
 
     @property
@@ -217,7 +219,7 @@ class FamilyMixture:
     @property
     def n_parameters(self) -> int:
         """Free parameters: those of the components, and the weights but one."""
-        return self.unconstrained().size
+        return len(self.weights) - 1 + sum(part.n_parameters_together for part in self.parts)
 
     def unconstrained(self) -> FloatArray:
         """All parameters as free numbers, for acceleration and standard errors."""
@@ -244,7 +246,7 @@ class LinearMixture(FamilyMixture):
         if data.labels is not None or data.inside(0, self.parts) is not None:
             return super().accumulate(data)
         part: Any = self.parts[0]
-        workspace = data.linear(part)
+        workspace, base = data.linear(part)
         eta, partition = part.coefficients()
         shift = workspace.rows.shift
         with np.errstate(divide="ignore"):
@@ -259,7 +261,7 @@ class LinearMixture(FamilyMixture):
         if empty.any():
             sums[empty] = sums.sum(axis=0) / counts.sum()
         moments = Moments(held, sums, np.zeros_like(counts))
-        return MixtureStatistics(counts, (moments,), log_likelihood + data.base(part))
+        return MixtureStatistics(counts, (moments,), log_likelihood + base)
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:
@@ -283,12 +285,7 @@ def _accumulated(
 
 def _kind(distribution: Family) -> Any:
     """What distributions must share to be members of one."""
-    constants = {
-        name: value
-        for name, value in vars(distribution).items()
-        if name not in distribution.domains
-    }
-    return type(distribution), repr(constants), distribution.n_columns
+    return type(distribution), repr(distribution.constants), distribution.n_columns
 
 
 def _normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:

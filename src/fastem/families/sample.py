@@ -71,52 +71,47 @@ class Sample:
         rows = np.ascontiguousarray(self.X[first[used]])
         return replace(self, X=rows, sample_weight=weight[used].astype(np.float64)), place[codes]
 
-    # --- what the compiled kernels read -------------------------------------------------------
+    # --- what the compiled kernels read, made once -----------------------------------------------
 
     @cached_property
-    def _workspaces(self) -> dict[Any, Workspace]:
+    def _made(self) -> dict[Any, Any]:
         return {}
 
     def workspace(self, structure: int, n_components: int, part: Any = None) -> Workspace:
-        """The workspace of a kernel on these rows, or on their statistics; made once.
+        """The workspace of a kernel on these rows, or on their statistics.
 
         Parameters
         ----------
         structure : int
             Kernel code.
         n_components : int
-        part : ExponentialFamily, optional
-            Whose statistics T(x) the kernel reads; None for the rows themselves.
+        part : family, optional
+            Whose statistics T(x) the kernel reads; None for the rows themselves. A sample is of one
+            fit, so that the family of a structure is always the same.
         """
-        key = (structure, n_components, type(part))
-        if key not in self._workspaces:
+        key = structure, n_components
+        if key not in self._made:
             T = self.X if part is None else part.statistics(self.X)
             rows = Rows(T, self.sample_weight, self.n_threads, pack=self.pack)
-            self._workspaces[key] = Workspace(rows, structure, n_components)
-        return self._workspaces[key]
+            self._made[key] = Workspace(rows, structure, n_components)
+        workspace: Workspace = self._made[key]
+        return workspace
 
-    def linear(self, part: Any) -> Workspace:
-        """The workspace of an exponential family."""
-        return self.workspace(STRUCTURES["Linear"], part.n_members, part)
-
-    @cached_property
-    def _bases(self) -> dict[type, float]:
-        return {}
-
-    def base(self, part: Any) -> float:
-        """The weighted sum of an exponential family's h(x)."""
-        if type(part) not in self._bases:
+    def linear(self, part: Any) -> tuple[Workspace, float]:
+        """The workspace of an exponential family, and the weighted sum of its h(x)."""
+        workspace = self.workspace(STRUCTURES["Linear"], part.n_members, part)
+        if "base" not in self._made:
             h = part.base(self.X)
-            if h is None:
-                total = 0.0
-            else:
-                total = float(h.sum() if self.sample_weight is None else h @ self.sample_weight)
-            self._bases[type(part)] = total
-        return self._bases[type(part)]
+            weight = self.sample_weight
+            total = 0.0 if h is None else float(h.sum() if weight is None else h @ weight)
+            self._made["base"] = total
+        return workspace, self._made["base"]
 
-    @cached_property
+    @property
     def skipped(self) -> float:
-        return 0.0
+        """Share of the pairs of a row and a component that the last pass left out."""
+        made = [value for value in self._made.values() if isinstance(value, Workspace)]
+        return made[0].skipped if made else 0.0
 
     @cached_property
     def _inside(self) -> dict[int, NDArray[np.bool_] | None]:
