@@ -425,3 +425,46 @@ def test_callbacks_stop_a_fit():
     X = Gamma(2.0, 1.0).sample(500, 0)[:, None]
     model = Mixture("Gamma", 2, callbacks=[lambda i, *_: i == 3], random_state=0, tol=0).fit(X)
     assert (model.n_iter_, model.stop_reason_, model.converged_) == (3, "interrupted", False)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "family", ["Poisson", ["Gamma", "Poisson"], [Gamma(2.0, 1.0), Gamma(9.0, 2.0)], Gamma()]
+)
+def test_models_are_saved_and_loaded(family, tmp_path):
+    X = np.ceil(np.concatenate([Gamma(2.0, 1.0).sample(300, 0), Gamma(30.0, 1.0).sample(300, 0)]))
+    X = X[:, None]
+    model = Mixture(family, 2, random_state=0, tol=1e-4).fit(X)
+    model.save(tmp_path / "model.fastem")
+    again = fastem.load(tmp_path / "model.fastem")
+    assert str(again) == str(model)
+    assert repr(again) == repr(model)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.lower_bounds_ == model.lower_bounds_
+    assert again.bic(X) == model.bic(X)
+    again.fit(X)
+    assert again.lower_bounds_ == model.lower_bounds_
+
+
+def test_column_names_are_saved(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"visits": [1, 2, 3, 20, 22, 25], "calls": [0, 1, 0, 4, 5, 9]})
+    model = Mixture("Poisson", 2, random_state=0).fit(X)
+    model.save(tmp_path / "model.fastem")
+    assert fastem.load(tmp_path / "model.fastem").feature_names_in_.tolist() == ["visits", "calls"]
+
+
+def test_a_forged_file_is_refused(tmp_path):
+    model = Mixture.from_string("0.5*Poisson(1) + 0.5*Poisson(9)")
+    arrays, metadata = model._get_state()
+    for change in (
+        {"component.0.rate": np.array(-1.0)},
+        {"weights_": np.array([0.5, 0.9])},
+        {"weights_": np.array([1.0])},
+    ):
+        with pytest.raises(ValueError, match=r"rate must be|not a distribution|weights of shape"):
+            Mixture._from_state(arrays | change, metadata)
+    with pytest.raises(LookupError):
+        Mixture._from_state(arrays, metadata | {"components": [{"family": "os"}] * 2})

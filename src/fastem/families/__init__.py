@@ -4,13 +4,14 @@ The families themselves are those of `registry.py`: `fastem.families.Poisson` an
 """
 
 from .base import Family
+from .data import Sample
+from .exchange import described, restored
 from .gaussian_mixture import GaussianMixtureModel
 from .many import ManyGaussianMixtures
 from .mixtures import FamilyMixture
 from .registry import *  # noqa: F403 (whatever has a line there)
 from .registry import FAMILIES
 from .regularisation import AUTO, ConjugatePrior, Regularisation
-from .sample import Sample
 from .statistics import Statistics, merge
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Regularisation",
     "Sample",
     "Statistics",
+    "described",
     "merge",
+    "restored",
     *FAMILIES,
 ]

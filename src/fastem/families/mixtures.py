@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..exceptions import LikelihoodError
 from .base import Family
+from .data import Sample
 from .domains import SIMPLEX
 from .exponential_family import Moments
 from .passes import each_block, total
-from .sample import Sample
 
 FloatArray = NDArray[Any]
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from ..exceptions import DegenerateFitError, IllDefinedCovarianceError
+from .data import Sample
 from .gaussian_mixture import GaussianMixtureModel
 from .mixtures import FamilyMixture, MixtureStatistics
-from .sample import Sample
 from .statistics import Statistics
 
 FloatArray = NDArray[Any]

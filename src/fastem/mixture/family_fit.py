@@ -16,8 +16,8 @@ from .. import em
 from .._validation import check_rows, check_sample_weight, check_weights
 from ..exceptions import warn
 from ..families import FAMILIES, Family
+from ..families.data import Sample
 from ..families.mixtures import FamilyMixture
-from ..families.sample import Sample
 from ..initialization import INITIALIZATIONS, Start, given
 from .verbose import VerboseReport
 

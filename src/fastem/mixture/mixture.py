@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,11 +14,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .. import em
+from .. import em, io
 from .._threads import shared_n_threads
 from ..families import Family
 from ..families.mixtures import FamilyMixture
 from ..initialization import METHODS
+from . import family_exchange
 from .base import FittedMixture
 from .criteria import CRITERIA, icl
 from .family_fit import fit, known_attributes
@@ -26,6 +28,7 @@ from .formula import formula_of, parsed
 FloatArray = NDArray[Any]
 
 
+@io.saveable
 class Mixture(FittedMixture):
     """Mixture of distributions of any family, fitted by EM on all cores.
 
@@ -374,6 +377,26 @@ shape (n_samples, n_components), default="kmeans"
         """The fitted mixture as a formula; see `from_string`."""
         check_is_fitted(self)
         return formula_of(self.weights_, self.components_)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
+
+        Callbacks, callables and random-number generators among the parameters are left out.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Written in one step: a failure leaves what was there.
+        """
+        io.save_model(self, path)
+
+    def _get_state(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        return family_exchange.get_state(self)
+
+    @classmethod
+    def _from_state(cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> Self:
+        mixture: Self = family_exchange.from_state(cls, arrays, metadata)
+        return mixture
 
     def __str__(self) -> str:
         return self.formula() if hasattr(self, "components_") else repr(self)
