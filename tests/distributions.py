@@ -30,12 +30,50 @@ class Example:
 F = FAMILIES
 
 EXAMPLES: dict[str, list[Example]] = {
+    "Bernoulli": [
+        Example(F["Bernoulli"](0.3), stats.bernoulli(0.3).logpmf),
+        Example(F["Bernoulli"](0.998), stats.bernoulli(0.998).logpmf),
+        Example(
+            F["Bernoulli"]([0.1, 0.5, 0.9]),
+            lambda X: stats.bernoulli([0.1, 0.5, 0.9]).logpmf(X).sum(axis=1),
+        ),
+    ],
+    "Binomial": [
+        Example(F["Binomial"](0.3, 10), stats.binom(10, 0.3).logpmf, outside=[11]),
+        Example(F["Binomial"](1e-3, 500), stats.binom(500, 1e-3).logpmf, outside=[501]),
+        Example(
+            F["Binomial"]([0.2, 0.999], n_trials=[1, 40]),
+            lambda X: stats.binom([1, 40], [0.2, 0.999]).logpmf(X).sum(axis=1),
+            outside=[[2, 1], [0, 41]],
+        ),
+        Example(
+            F["Binomial"]([0.2, 0.7], n_trials=7),
+            lambda X: stats.binom(7, [0.2, 0.7]).logpmf(X).sum(axis=1),
+            outside=[[2, 8]],
+        ),
+    ],
     "Gamma": [
         Example(F["Gamma"](2.5, 1.5), stats.gamma(2.5, scale=1.5).logpdf),
         Example(F["Gamma"](0.3, 40.0), stats.gamma(0.3, scale=40.0).logpdf),
         Example(
             F["Gamma"]([2.0, 5.0], [1.0, 0.1]),
             lambda X: stats.gamma([2.0, 5.0], scale=[1.0, 0.1]).logpdf(X).sum(axis=1),
+        ),
+    ],
+    "Geometric": [
+        Example(F["Geometric"](0.3), stats.geom(0.3).logpmf),
+        Example(F["Geometric"](1e-5), stats.geom(1e-5).logpmf),
+        Example(
+            F["Geometric"]([0.99, 0.02]),
+            lambda X: stats.geom([0.99, 0.02]).logpmf(X).sum(axis=1),
+        ),
+    ],
+    "NegativeBinomial": [
+        Example(F["NegativeBinomial"](3.5, 0.4), stats.nbinom(3.5, 0.4).logpmf),
+        Example(F["NegativeBinomial"](0.2, 0.01), stats.nbinom(0.2, 0.01).logpmf),
+        Example(
+            F["NegativeBinomial"]([1.0, 60.0], [0.3, 0.5]),
+            lambda X: stats.nbinom([1.0, 60.0], [0.3, 0.5]).logpmf(X).sum(axis=1),
         ),
     ],
     "Normal": [

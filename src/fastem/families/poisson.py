@@ -15,6 +15,7 @@ from .exponential_family import ExponentialFamily
 from .special import least_log
 from .support import Support
 
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Poisson(ExponentialFamily):
     """Counts of events that come one by one at a constant rate.

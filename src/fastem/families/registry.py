@@ -1,12 +1,20 @@
 """Every family, by the name of its class."""
 
 from .base import Family
+from .bernoulli import Bernoulli
+from .binomial import Binomial
 from .gamma import Gamma
+from .geometric import Geometric
+from .negative_binomial import NegativeBinomial
 from .normal import Normal
 from .poisson import Poisson
 
 _ALL: tuple[type[Family], ...] = (
+    Bernoulli,
+    Binomial,
     Gamma,
+    Geometric,
+    NegativeBinomial,
     Normal,
     Poisson,
 )
