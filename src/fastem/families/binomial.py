@@ -54,6 +54,14 @@ class Binomial(ExponentialFamily):
                 f"{self.n_trials!r}"
             )
         object.__setattr__(self, "n_trials", n_trials.astype(np.int64))
+        if self.known and self.p.shape[-1:] != n_trials.shape:  # one number for all columns
+            try:
+                shape = np.broadcast_shapes(self.p.shape, n_trials.shape)
+            except ValueError:
+                raise ValueError(
+                    f"Binomial: p is of {self.p.shape[-1]} columns, but n_trials of {len(n_trials)}"
+                ) from None
+            object.__setattr__(self, "p", np.broadcast_to(self.p, shape))
 
     def prepared(self, X: FloatArray) -> Self:
         """Itself, after a look at all rows.
@@ -103,11 +111,6 @@ class Binomial(ExponentialFamily):
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         shape = (n, self.n_columns)
         return random_state.binomial(self.n_trials, self.p[0], shape).astype(np.float64)
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of data that it is of; 1 where nothing is known."""
-        return max(super().n_columns, np.size(self.n_trials))
 
     @property
     def mean(self) -> Any:

@@ -128,20 +128,14 @@ def _size(x: FloatArray, shares: FloatArray, mean: FloatArray) -> FloatArray:
 
     largest = np.log(LARGEST_SIZE * mean)
 
-    def bounded(log_size: FloatArray) -> tuple[FloatArray, FloatArray]:
-        # beyond its root the score falls, and then rises towards 0: only its sign leads the way
-        value = score(log_size)
-        slope = (score(log_size + _DIFFERENCE) - value) / _DIFFERENCE
-        return value, -np.abs(slope)
-
     excess = (shares * np.square(x - mean[:, None])).sum(axis=1) - mean
     endless = (excess <= 0) | (score(largest) >= 0)
-    # by moments; where the score has no root, any function with one
-    start = np.log(np.square(mean) / np.where(endless, mean, np.maximum(excess, 1e-12 * mean)))
 
     def solved(log_size: FloatArray) -> tuple[FloatArray, FloatArray]:
-        value, slope = bounded(log_size)
-        return np.where(endless, 0.0, value), slope
+        # beyond its root the score falls, and then rises towards 0: only its sign leads the way
+        value = np.where(endless, 0.0, score(log_size))
+        return value, -np.abs(score(log_size + _DIFFERENCE) - value) / _DIFFERENCE
 
-    log_size = root(solved, np.minimum(start, largest))
+    by_moments = np.log(np.square(mean) / np.maximum(excess, mean / LARGEST_SIZE))
+    log_size = root(solved, np.minimum(by_moments, largest))
     return np.exp(np.where(endless, largest, np.minimum(log_size, largest)))

@@ -3,8 +3,11 @@
 from .base import Family
 from .bernoulli import Bernoulli
 from .binomial import Binomial
+from .categorical import Categorical
+from .dirichlet import Dirichlet
 from .gamma import Gamma
 from .geometric import Geometric
+from .multinomial import Multinomial
 from .negative_binomial import NegativeBinomial
 from .normal import Normal
 from .poisson import Poisson
@@ -12,8 +15,11 @@ from .poisson import Poisson
 _ALL: tuple[type[Family], ...] = (
     Bernoulli,
     Binomial,
+    Categorical,
+    Dirichlet,
     Gamma,
     Geometric,
+    Multinomial,
     NegativeBinomial,
     Normal,
     Poisson,
