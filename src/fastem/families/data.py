@@ -126,13 +126,14 @@ class Sample:
         if len(parts) == 1:
             return [None]
         for i in range(len(self._inside), len(parts)):
-            found = each_block(
-                lambda rows, part=parts[i]: part.support.inside(self.X[rows]),
-                self.n_rows,
-                self.X.shape[1],
-                self.n_threads,
+            support = parts[i].support
+            inside = np.concatenate(
+                each_block(
+                    lambda rows, support=support: support.inside(self.X[rows]),  # type: ignore[misc]
+                    *self.X.shape,
+                    self.n_threads,
+                )
             )
-            inside = np.concatenate(found)
             self._inside.append(None if inside.all() else inside)
         return self._inside
 
