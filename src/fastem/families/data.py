@@ -130,7 +130,8 @@ class Sample:
             inside = np.concatenate(
                 each_block(
                     lambda rows, support=support: support.inside(self.X[rows]),  # type: ignore[misc]
-                    *self.X.shape,
+                    self.n_rows,
+                    self.X.shape[1],
                     self.n_threads,
                 )
             )

@@ -287,7 +287,12 @@ def _standardised(data: Sample) -> FloatArray:
     variances = Rows(data.X, data.sample_weight, data.n_threads, pack=False).variances
     scale = np.sqrt(np.where(variances > 0, variances, 1.0))
     X = np.empty_like(data.X)
-    each_block(lambda rows: np.divide(data.X[rows], scale, out=X[rows]), *X.shape, data.n_threads)
+    each_block(
+        lambda rows: np.divide(data.X[rows], scale, out=X[rows]),
+        len(X),
+        X.shape[1],
+        data.n_threads,
+    )
     return X
 
 
