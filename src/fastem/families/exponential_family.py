@@ -96,14 +96,16 @@ class ExponentialFamily(Family):
         return result
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
-        T, h = self.statistics(X), self.base(X)
-        n = len(X)
+        # each part by itself: side by side they would be copied
+        parts, h = self.sufficient(X), self.base(X)
         if responsibilities is None:
             base = np.zeros(1) if h is None else h.sum(keepdims=True)
-            return Moments(np.array([float(n)]), T.sum(axis=0, keepdims=True), base)
+            sums = [part.sum(axis=0, keepdims=True) for part in parts]
+            return Moments(np.array([float(len(X))]), np.concatenate(sums, axis=1), base)
         counts = responsibilities.sum(axis=0)
         base = np.zeros_like(counts) if h is None else h @ responsibilities
-        return Moments(counts, responsibilities.T @ T, base)
+        sums = [responsibilities.T @ part for part in parts]
+        return Moments(counts, np.concatenate(sums, axis=1), base)
 
     def maximise(self, statistics: Moments) -> Self:
         means = statistics.sums / statistics.counts[:, None]
