@@ -17,7 +17,7 @@ from .support import Support
 _STEPS = 200
 _LAST_STEP = 1e-8  # relative: what is left has its square
 _WIDEST_STEP = 2.0
-_NOISE = 1e-12
+_NEAR = 1e-2  # where the gain of a step is above the rounding of the likelihood
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +35,10 @@ class Beta(ExponentialFamily):
     ----------
     Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, section 25.4: the
     maximum has digamma(alpha) - digamma(alpha + beta) = mean of log x, and alike for log(1 - x).
+
+    Notes
+    -----
+    Large estimates keep a relative accuracy of about alpha + beta times the rounding of a double.
     """
 
     alpha: Any = None
@@ -89,7 +93,7 @@ class Beta(ExponentialFamily):
 def _ascend(means: FloatArray, shapes: FloatArray) -> FloatArray:
     """Newton's steps, each relative, to the maximum of a concave function; (2, K, D) both.
 
-    A step that loses is halved.
+    A step that loses is halved, unless it is so short that rounding decides.
     """
     value = _likelihood(means, shapes)
     for _ in range(_STEPS):
@@ -102,7 +106,7 @@ def _ascend(means: FloatArray, shapes: FloatArray) -> FloatArray:
             return np.asarray(new)
         for _ in range(_STEPS):
             new_value = _likelihood(means, new)
-            loses = ~(new_value >= value - _NOISE * (1 + np.abs(value)))
+            loses = ~(new_value >= value) & (widest > _NEAR)
             if not loses.any():
                 break
             step = np.where(loses, step / 2, step)

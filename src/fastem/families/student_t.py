@@ -25,6 +25,7 @@ _START_DF = 4.0
 _START_QUARTILE = 0.7406970841126829  # of the distribution with 4 degrees of freedom
 _SMALLEST_SCALE = 1e-290
 _WIDEST_STEP = 2.0  # of the logarithms of scale and degrees of freedom, and in scales of loc
+_FLATTEST = 1e-12  # of the bends of the likelihood, as a share of the sharpest
 _NOISE = 4 * float(np.finfo(np.float64).eps)
 
 
@@ -222,9 +223,9 @@ class StudentT(Family):
         )
 
     def _newton(self, sums: FloatArray) -> tuple[Self, NDArray[np.bool_]]:
-        """The top of the parabola here, and where there is one.
+        """The top of the parabola here, in loc and the logarithms of scale and df.
 
-        It is in loc and in the logarithms of scale and df.
+        And whether there is one. Where the likelihood bends upwards, the parabola bends downwards.
         Derivatives of the weighted mean log-density, of loc in units of the scale.
         """
         df = np.broadcast_to(self.df, sums.shape[1:])
@@ -251,12 +252,11 @@ class StudentT(Family):
         hessian[bound, 2, :2] = hessian[bound, :2, 2] = 0.0
         hessian[bound, 2, 2] = -1.0
         possible = np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(gradient).all(axis=-1)
-        hessian[~possible] = -np.eye(3)
-        possible &= (np.linalg.eigvalsh(hessian) < 0).all(axis=-1)
-        hessian[~possible] = -np.eye(3)
-        step = np.linalg.solve(-hessian, gradient[..., None])[..., 0]
-        possible = np.asarray(possible & np.isfinite(step).all(axis=-1))
-        step[~possible] = 0.0
+        hessian[~possible], gradient[~possible] = np.eye(3), 0.0
+        # uphill also where it bends upwards
+        bends, axes = np.linalg.eigh(hessian)
+        bends = np.maximum(np.abs(bends), _FLATTEST * np.abs(bends).max(axis=-1, keepdims=True))
+        step = np.einsum("...ij,...j,...kj,...k", axes, 1 / bends, axes, gradient)
         widest = np.maximum(np.abs(step).max(axis=-1), _WIDEST_STEP)
         step *= (_WIDEST_STEP / widest)[..., None]
         candidate = self.with_parameters(
