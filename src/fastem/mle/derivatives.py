@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,10 +149,7 @@ def _extrapolated(values: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
     for order in range(1, len(values)):
         factor = 4.0**order
         before = values[-1]
-        values = [
-            (factor * fine - coarse) / (factor - 1)
-            for coarse, fine in zip(values[:-1], values[1:], strict=True)
-        ]
+        values = [(factor * fine - coarse) / (factor - 1) for coarse, fine in pairwise(values)]
     return values[-1], np.abs(values[-1] - before)
 
 
