@@ -118,6 +118,42 @@ EXAMPLES: dict[str, list[Example]] = {
             outside=[[0, 0]],
         ),
     ],
+    "MultivariateNormal": [
+        Example(
+            F["MultivariateNormal"]([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]),
+            stats.multivariate_normal([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]).logpdf,
+        ),
+        Example(
+            F["MultivariateNormal"]([1e6, 0.0, 5.0], np.diag([1e-4, 1.0, 9.0]), "diag"),
+            stats.multivariate_normal([1e6, 0.0, 5.0], np.diag([1e-4, 1.0, 9.0])).logpdf,
+        ),
+        Example(
+            F["MultivariateNormal"]([0.0, 3.0], 2.0 * np.eye(2), "spherical"),
+            stats.multivariate_normal([0.0, 3.0], 2.0 * np.eye(2)).logpdf,
+        ),
+        Example(
+            F["MultivariateNormal"]([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]], "tied"),
+            stats.multivariate_normal([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]).logpdf,
+        ),
+        Example(
+            F["MultivariateNormal"]([4.0], [[0.25]]),
+            lambda X: stats.norm(4.0, 0.5).logpdf(X[:, 0]),
+        ),
+    ],
+    "MultivariateStudentT": [
+        Example(
+            F["MultivariateStudentT"](5.0, [1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]),
+            stats.multivariate_t([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]], df=5.0).logpdf,
+        ),
+        Example(
+            F["MultivariateStudentT"](1.2, [1e6], [[1e-4]]),
+            stats.multivariate_t([1e6], [[1e-4]], df=1.2).logpdf,
+        ),
+        Example(
+            F["MultivariateStudentT"](12.0, [0.0, 3.0, 1.0], np.diag([1.0, 4.0, 0.01])),
+            stats.multivariate_t([0.0, 3.0, 1.0], np.diag([1.0, 4.0, 0.01]), df=12.0).logpdf,
+        ),
+    ],
     "NegativeBinomial": [
         Example(F["NegativeBinomial"](3.5, 0.4), stats.nbinom(3.5, 0.4).logpmf),
         Example(F["NegativeBinomial"](0.2, 0.01), stats.nbinom(0.2, 0.01).logpmf),

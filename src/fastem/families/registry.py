@@ -8,6 +8,8 @@ from .dirichlet import Dirichlet
 from .gamma import Gamma
 from .geometric import Geometric
 from .multinomial import Multinomial
+from .multivariate_normal import MultivariateNormal
+from .multivariate_student_t import MultivariateStudentT
 from .negative_binomial import NegativeBinomial
 from .normal import Normal
 from .poisson import Poisson
@@ -20,6 +22,8 @@ _ALL: tuple[type[Family], ...] = (
     Gamma,
     Geometric,
     Multinomial,
+    MultivariateNormal,
+    MultivariateStudentT,
     NegativeBinomial,
     Normal,
     Poisson,
