@@ -12,6 +12,8 @@ from .geometric import Geometric as Geometric
 from .laplace import Laplace as Laplace
 from .log_normal import LogNormal as LogNormal
 from .multinomial import Multinomial as Multinomial
+from .multivariate_normal import MultivariateNormal as MultivariateNormal
+from .multivariate_student_t import MultivariateStudentT as MultivariateStudentT
 from .negative_binomial import NegativeBinomial as NegativeBinomial
 from .normal import Normal as Normal
 from .poisson import Poisson as Poisson
