@@ -252,7 +252,11 @@ class LinearMixture(FamilyMixture):
         with np.errstate(divide="ignore"):
             constants = np.log(self.weights) - partition + eta @ shift
         counts, first, _, log_likelihood = workspace.accumulate(
-            {"constants": constants, "means": eta, "precisions_cholesky": np.empty(0)},
+            {
+                "constants": constants,
+                "means": np.ascontiguousarray(eta),
+                "precisions_cholesky": np.empty(0),
+            },
             about=np.zeros_like(eta),
         )
         sums = first + counts[:, None] * shift
