@@ -256,8 +256,7 @@ class LinearMixture(FamilyMixture):
                 "constants": constants,
                 "means": np.ascontiguousarray(eta),
                 "precisions_cholesky": np.empty(0),
-            },
-            about=np.zeros_like(eta),
+            }
         )
         sums = first + counts[:, None] * shift
         empty = counts <= 0
