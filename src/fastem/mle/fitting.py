@@ -70,6 +70,19 @@ def fit(
     """
     known = _family(family)
     with shared_n_threads(n_threads) as threads:
+        if known.conditional:
+            if y is None:
+                raise ValueError(
+                    f"{type(known).__name__} is of a response given covariates: give the response "
+                    "as y"
+                )
+            if censored is not None:
+                raise ValueError(
+                    f"{type(known).__name__}: censored responses are not known here. censored= is "
+                    "for families of one variable"
+                )
+            data = checked(X, y, sample_weight, threads)
+            return complete_result(known, data, fixed, max_iter, False)
         data = checked(X, None, sample_weight, threads)
         return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,14 +25,14 @@ def shown(result: Any) -> str:
             rows.append(
                 (
                     _label(parameter, place, labels.get(parameter)),
-                    f"{value[place]:.6g}",
+                    number(value[place], error[place]),
                     "fixed" if fixed else f"{error[place]:.4g}",
-                    "" if fixed else "[{:.6g}, {:.6g}]".format(*bounds[place]),
+                    "" if fixed else _interval(bounds[place], error[place]),
                 )
             )
     left_out = len(rows) - 1 - _MOST_ROWS
     rows = rows[: 1 + _MOST_ROWS]
-    n = f"{result.n_samples} rows"
+    n = f"{result.n_samples} row{'' if result.n_samples == 1 else 's'}"
     if result.total_weight != result.n_samples:
         n += f" of total weight {result.total_weight:.6g}"
     lines = [f"{name} by maximum likelihood: {n}", *aligned(rows)]
@@ -43,6 +44,20 @@ def shown(result: Any) -> str:
         lines.append("standard errors are approximate: the likelihood has kinks")
     lines += [criteria(result), f"goodness of fit: {result.goodness_of_fit()}"]
     return "\n".join(lines)
+
+
+def number(value: Any, error: Any) -> str:
+    """A number to some more digits than its error leaves it."""
+    if not error > 0 or not value:
+        return f"{value:.6g}"
+    digits = 4 + math.floor(math.log10(abs(value))) - math.floor(math.log10(error))
+    return f"{value:.{min(max(digits, 4), 15)}g}"
+
+
+def _interval(bounds: Any, error: Any) -> str:
+    if np.isnan(bounds).any():
+        return "none"
+    return f"[{number(bounds[0], error)}, {number(bounds[1], error)}]"
 
 
 def criteria(result: Any) -> str:
