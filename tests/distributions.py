@@ -6,7 +6,7 @@ Each entry adds its family to the contract suite in test_families.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scipy import stats
@@ -16,10 +16,15 @@ from fastem.families.registry import FAMILIES
 
 @dataclass(frozen=True)
 class Example:
-    """A known distribution, and SciPy's log-density of its rows (n, D), or of numbers (n,)."""
+    """A known distribution, and SciPy's log-density of its rows (n, D), or of numbers (n,).
+
+    `outside` are more rows, or numbers, of density 0: those that the bounds of the support do not
+    tell.
+    """
 
     family: Any
     log_density: Callable[[Any], Any]
+    outside: list[Any] = field(default_factory=list)
 
 
 F = FAMILIES

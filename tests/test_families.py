@@ -1,7 +1,5 @@
 """The contract of a family: what holds for each of them. An entry in distributions.py joins it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from distributions import EXAMPLES
@@ -62,6 +60,10 @@ def test_density_is_0_outside_the_support(example):
         row = np.full(family.n_columns, outside)
         value = row[0] if family.sample(1, 0).ndim == 1 else row
         assert family.log_density(value) == -np.inf
+    for value in example.outside:
+        assert family.log_density(value) == -np.inf
+        with pytest.raises(ValueError, match=type(family).__name__):
+            family.prepared(np.reshape(value, (1, -1)).astype(float))
 
 
 @pytest.mark.parametrize("example", CASES)
@@ -165,11 +167,11 @@ def test_parameters_outside_their_domain_are_refused(example):
     for name, domain in family.domains.items():
         bad = {**family.parameters, name: np.full_like(family.parameters[name], np.nan)}
         with pytest.raises(ValueError, match=f"{name} must be {domain.describe()[:6]}"):
-            replace(family, **bad)
+            family.replaced(**bad)
         missing = {**family.parameters, name: None}
         if len(missing) > 1:
             with pytest.raises(ValueError, match=f"without .*{name}"):
-                replace(family, **missing)
+                family.replaced(**missing)
 
 
 @pytest.mark.parametrize("example", CASES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -49,23 +49,35 @@ class Family(ABC):
     symbol: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        given = [name for name in self.domains if getattr(self, name) is not None]
+        for name, value in self._examined(self.parameters).items():
+            object.__setattr__(self, name, value)
+
+    def _examined(self, parameters: Mapping[str, Any]) -> dict[str, FloatArray]:
+        """Parameters as arrays; {} where none is given.
+
+        Raises
+        ------
+        ValueError
+            If some are given without the others, or one lies outside its domain.
+        """
+        given = [name for name in self.domains if parameters[name] is not None]
         if not given:
-            return
+            return {}
         if missing := [name for name in self.domains if name not in given]:
             raise ValueError(
                 f"{type(self).__name__}: {', '.join(given)} without {', '.join(missing)}. Give all "
                 f"parameters of a known distribution, or none: {type(self).__name__}() is to be "
                 "fitted"
             )
+        arrays = {}
         for name, domain in self.domains.items():
-            value = np.array(getattr(self, name), dtype=np.float64)
-            if value.ndim < domain.ndim or not domain.contains(value):
+            arrays[name] = np.array(parameters[name], dtype=np.float64)
+            if arrays[name].ndim < domain.ndim or not domain.contains(arrays[name]):
                 raise ValueError(
                     f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "
-                    f"{getattr(self, name)!r}"
+                    f"{parameters[name]!r}"
                 )
-            object.__setattr__(self, name, value)
+        return arrays
 
     # --- what a family says -------------------------------------------------------------------
 
@@ -132,6 +144,19 @@ class Family(ABC):
         self.support.check(X, type(self).__name__)
         return self
 
+    @property
+    def exponential(self) -> bool:
+        """Whether it is an exponential family: what the compiled kernel of mixtures takes.
+
+        It then has `statistics`, `coefficients` and `base` as `ExponentialFamily` does, and
+        `maximise` takes `Moments`.
+        """
+        return False
+
+    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Which rows have a density above 0 under the only member, (n,)."""
+        return self.support.inside(X)
+
     # --- parameters ---------------------------------------------------------------------------
 
     @property
@@ -144,7 +169,11 @@ class Family(ABC):
         """The parameters by name."""
         return {name: getattr(self, name) for name in self.domains}
 
-    def with_parameters(self, **parameters: FloatArray) -> Self:
+    def blank(self) -> Self:
+        """The same family, its parameters to be fitted."""
+        return self.with_parameters(**dict.fromkeys(self.domains))
+
+    def with_parameters(self, **parameters: Any) -> Self:
         """The same, with other parameters. They are not examined."""
         other = object.__new__(type(self))
         for field in fields(self):
@@ -152,6 +181,27 @@ class Family(ABC):
         for name, value in parameters.items():
             object.__setattr__(other, name, value)
         return other
+
+    def replaced(self, **parameters: Any) -> Self:
+        """The same, with other parameters, which are examined as those of a new one are.
+
+        Raises
+        ------
+        ValueError
+            If one lies outside its domain.
+        """
+        return replace(self, **parameters)
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """What is known beside the parameters, by name, where it is not the default."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if field.name not in self.domains
+            and (value := getattr(self, field.name)) is not None
+            and not _same(value, field.default)
+        }
 
     @property
     def _axes(self) -> int:
@@ -181,8 +231,22 @@ class Family(ABC):
 
     @classmethod
     def stacked(cls, distributions: Sequence[Self]) -> Self:
-        """Distributions as members of one."""
+        """Distributions as members of one.
+
+        Raises
+        ------
+        ValueError
+            If their constants differ, such as the number of trials of `Binomial`.
+        """
         all_members = [distribution.members() for distribution in distributions]
+        first = all_members[0].constants
+        for constants in (m.constants for m in all_members[1:]):
+            for name in constants.keys() | first.keys():
+                if not _same(constants.get(name), first.get(name)):
+                    raise ValueError(
+                        f"{cls.__name__}: {name} must be the same for all members, but it is "
+                        f"{first.get(name)!r} and {constants.get(name)!r}"
+                    )
         return all_members[0].with_parameters(
             **{
                 name: np.concatenate([m.parameters[name] for m in all_members])
@@ -208,6 +272,11 @@ class Family(ABC):
         """Free parameters of one member."""
         members = self.members()
         return sum(members._shapes(name)[2] for name in self.domains)
+
+    @property
+    def n_parameters_together(self) -> int:
+        """Free parameters of all members: fewer than those of each where they share some."""
+        return self.n_members * self.n_parameters
 
     def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         """Of a parameter of one of the members: its columns, one value, and its free numbers."""
@@ -261,7 +330,7 @@ class Family(ABC):
         one = self._single()
         shape = values.shape if self._event_ndim == 0 else values.shape[:-1]
         rows = values.reshape(-1, one.n_columns)
-        inside = self.support.inside(rows)
+        inside = one.possible(rows)
         result = np.full(len(rows), -np.inf)
         result[inside] = one.log_densities(rows[inside])[:, 0]
         return result.reshape(shape)[()]
@@ -327,10 +396,17 @@ class Family(ABC):
         return members
 
     def __repr__(self) -> str:
-        if not self.known:
-            return f"{type(self).__name__}()"
-        shown = ", ".join(f"{name}={_shown(value)}" for name, value in self.parameters.items())
-        return f"{type(self).__name__}({shown})"
+        parameters = self.parameters if self.known else {}
+        shown = {name: _shown(value) for name, value in parameters.items()} | self._constants_shown
+        inner = ", ".join(f"{name}={value}" for name, value in shown.items())
+        return f"{type(self).__name__}({inner})"
+
+    @property
+    def _constants_shown(self) -> dict[str, str]:
+        return {
+            name: repr(value) if isinstance(value, str) else str(np.asarray(value).tolist())
+            for name, value in self.constants.items()
+        }
 
     @classmethod
     def from_formula(cls, *arguments: float, **named: float) -> Self:
@@ -339,12 +415,17 @@ class Family(ABC):
 
     def formula(self) -> str:
         """As in a formula: what `from_formula` takes."""
-        shown = ", ".join(_shown(value) for value in self.parameters.values())
-        return f"{self.symbol or type(self).__name__}({shown})"
+        shown = [_shown(value) for value in self.parameters.values()]
+        shown += [f"{name}={value}" for name, value in self._constants_shown.items()]
+        return f"{self.symbol or type(self).__name__}({', '.join(shown)})"
 
     def mixture_model(self, weights: FloatArray) -> Any | None:
         """A model of its own for a mixture of these members, where it has a faster one."""
         return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other))
 
 
 def _shown(value: FloatArray) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,23 +87,19 @@ class ExponentialFamily(Family):
         h = self.log_base(X)
         return None if h is None else h.sum(axis=1)
 
+    @property
+    def exponential(self) -> bool:
+        return True
+
+    def width(self, n_columns: int) -> int:
+        """Numbers in T(x) of one row, d, whether the parameters are known or not."""
+        return self.n_statistics * n_columns
+
     def log_densities(self, X: FloatArray) -> FloatArray:
-        eta, partition = self.coefficients()
-        result: FloatArray = self.statistics(X) @ eta.T
-        result -= partition
-        if (h := self.base(X)) is not None:
-            result += h[:, None]
-        return result
+        return linear_log_densities(self, X)
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
-        T, h = self.statistics(X), self.base(X)
-        n = len(X)
-        if responsibilities is None:
-            base = np.zeros(1) if h is None else h.sum(keepdims=True)
-            return Moments(np.array([float(n)]), T.sum(axis=0, keepdims=True), base)
-        counts = responsibilities.sum(axis=0)
-        base = np.zeros_like(counts) if h is None else h @ responsibilities
-        return Moments(counts, responsibilities.T @ T, base)
+        return linear_moments(self, X, responsibilities)
 
     def maximise(self, statistics: Moments) -> Self:
         means = statistics.sums / statistics.counts[:, None]
@@ -122,7 +118,43 @@ class ExponentialFamily(Family):
 
     def log_likelihood(self, statistics: Moments) -> FloatArray:
         """Weighted log-likelihood of each member from the statistics alone, (K,)."""
-        eta, partition = self.coefficients()
-        return np.asarray(
-            (statistics.sums * eta).sum(axis=1) - statistics.counts * partition + statistics.base
-        )
+        return linear_log_likelihood(self, statistics)
+
+
+class Linear(Protocol):
+    """What has a log-density T(x) . eta - A + h(x); see `ExponentialFamily`."""
+
+    def statistics(self, X: FloatArray) -> FloatArray: ...
+
+    def coefficients(self) -> tuple[FloatArray, FloatArray]: ...
+
+    def base(self, X: FloatArray) -> FloatArray | None: ...
+
+
+def linear_log_densities(family: Linear, X: FloatArray) -> FloatArray:
+    """Log-densities of members, (n, K)."""
+    eta, partition = family.coefficients()
+    result: FloatArray = family.statistics(X) @ eta.T
+    result -= partition
+    if (h := family.base(X)) is not None:
+        result += h[:, None]
+    return result
+
+
+def linear_moments(family: Linear, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
+    """Sums of T(x) and h(x) of some rows; see `Family.accumulate`."""
+    T, h = family.statistics(X), family.base(X)
+    if responsibilities is None:
+        base = np.zeros(1) if h is None else h.sum(keepdims=True)
+        return Moments(np.array([float(len(X))]), T.sum(axis=0, keepdims=True), base)
+    counts = responsibilities.sum(axis=0)
+    base = np.zeros_like(counts) if h is None else h @ responsibilities
+    return Moments(counts, responsibilities.T @ T, base)
+
+
+def linear_log_likelihood(family: Linear, statistics: Moments) -> FloatArray:
+    """Weighted log-likelihood of each member from the statistics alone, (K,)."""
+    eta, partition = family.coefficients()
+    return np.asarray(
+        (statistics.sums * eta).sum(axis=1) - statistics.counts * partition + statistics.base
+    )

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from .base import FloatArray
 from .domains import NON_NEGATIVE
 from .exponential_family import ExponentialFamily
+from .special import least_log
 from .support import Support
-
-_LEAST_LOG = -745.0  # of the smallest double: 0 times it is 0, unlike 0 times -inf
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,12 +37,15 @@ class Poisson(ExponentialFamily):
     domains: ClassVar = {"rate": NON_NEGATIVE}
     support: ClassVar = Support(0.0, integer=True)
 
+    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
+        # log_densities ends at exp(-745), where there is no probability at all
+        return super().possible(X) & ((X == 0) | (self.rate[0] > 0)).all(axis=1)
+
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
         return (X,)
 
     def natural(self) -> tuple[FloatArray, ...]:
-        with np.errstate(divide="ignore"):  # a rate of 0 makes 0 the only value
-            return (np.maximum(np.log(self.rate), _LEAST_LOG),)
+        return (least_log(self.rate),)  # a rate of 0 makes 0 the only value
 
     def log_partition(self) -> FloatArray:
         return np.asarray(self.rate)

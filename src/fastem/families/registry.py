@@ -1,19 +1,17 @@
-"""Every family, by the name of its class."""
+"""Every family. To add one, give it a line: what is imported here is known everywhere."""
 
 from .base import Family
-from .gamma import Gamma
-from .linear_regression import LinearRegression
-from .logistic_regression import LogisticRegression
-from .normal import Normal
-from .poisson import Poisson
+from .gamma import Gamma as Gamma
+from .linear_regression import LinearRegression as LinearRegression
+from .logistic_regression import LogisticRegression as LogisticRegression
+from .normal import Normal as Normal
+from .poisson import Poisson as Poisson
 
-_ALL: tuple[type[Family], ...] = (
-    Gamma,
-    LinearRegression,
-    LogisticRegression,
-    Normal,
-    Poisson,
-)
+#: name of the class -> class
+FAMILIES: dict[str, type[Family]] = {
+    name: value
+    for name, value in list(globals().items())
+    if isinstance(value, type) and issubclass(value, Family) and value is not Family
+}
 
-#: name -> class
-FAMILIES: dict[str, type[Family]] = {family.__name__: family for family in _ALL}
+__all__ = ["FAMILIES", *FAMILIES]

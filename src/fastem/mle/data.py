@@ -89,9 +89,7 @@ class Data:
         return self.total(block, members.n_members)
 
 
-def checked(
-    X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
-) -> Data:
+def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1) -> Data:
     """Examine what a user gave.
 
     Parameters

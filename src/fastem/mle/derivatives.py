@@ -204,8 +204,7 @@ def jacobian(function: Function, at: FloatArray) -> FloatArray:
     at = np.asarray(at, dtype=np.float64)
     steps = np.diag(0.05 * np.maximum(1.0, np.abs(at)))
     tables = [
-        (function(at + steps / 2**i) - function(at - steps / 2**i)).T
-        / (2 * np.diag(steps) / 2**i)
+        (function(at + steps / 2**i) - function(at - steps / 2**i)).T / (2 * np.diag(steps) / 2**i)
         for i in range(_LEVELS)
     ]
     return _extrapolated(tables)[0]
