@@ -11,6 +11,7 @@ from .._threads import shared_n_threads
 from ..families.base import Family
 from . import complete
 from .data import Data, checked
+from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
 
@@ -84,6 +85,9 @@ def fit(
             data = checked(X, y, sample_weight, threads)
             return complete_result(known, data, fixed, max_iter, False)
         data = checked(X, None, sample_weight, threads)
+        if y is not None:
+            held = checked_fixed(known, fixed)
+            return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
         return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 
 

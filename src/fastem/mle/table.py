@@ -69,13 +69,13 @@ def criteria(result: Any) -> str:
     )
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of columns that are as wide as their widest entry, the first to the left."""
+def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
+    """Lines of columns that are as wide as their widest entry, some of them to the left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
-            [row[0].ljust(widths[0])]
-            + [entry.rjust(w) for entry, w in zip(row[1:], widths[1:], strict=True)]
+            entry.ljust(width) if i in left else entry.rjust(width)
+            for i, (entry, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
