@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from scipy import stats
 
 from fastem.families.registry import FAMILIES
@@ -29,13 +30,100 @@ class Example:
 
 F = FAMILIES
 
+
+def categorical(*columns: list[float]) -> Callable[[Any], Any]:
+    """SciPy's log-probability of rows of codes."""
+    of_each = [stats.rv_discrete(values=(np.arange(len(p)), p)).logpmf for p in columns]
+    return lambda X: sum(of(x) for of, x in zip(of_each, np.atleast_2d(X.T), strict=True))
+
+
 EXAMPLES: dict[str, list[Example]] = {
+    "Bernoulli": [
+        Example(F["Bernoulli"](0.3), stats.bernoulli(0.3).logpmf),
+        Example(F["Bernoulli"](0.998), stats.bernoulli(0.998).logpmf),
+        Example(
+            F["Bernoulli"]([0.1, 0.5, 0.9]),
+            lambda X: stats.bernoulli([0.1, 0.5, 0.9]).logpmf(X).sum(axis=1),
+        ),
+    ],
+    "Binomial": [
+        Example(F["Binomial"](0.3, 10), stats.binom(10, 0.3).logpmf, outside=[11]),
+        Example(F["Binomial"](1e-3, 500), stats.binom(500, 1e-3).logpmf, outside=[501]),
+        Example(
+            F["Binomial"]([0.2, 0.999], n_trials=[1, 40]),
+            lambda X: stats.binom([1, 40], [0.2, 0.999]).logpmf(X).sum(axis=1),
+            outside=[[2, 1], [0, 41]],
+        ),
+        Example(
+            F["Binomial"]([0.2, 0.7], n_trials=7),
+            lambda X: stats.binom(7, [0.2, 0.7]).logpmf(X).sum(axis=1),
+            outside=[[2, 8]],
+        ),
+    ],
+    "Categorical": [
+        Example(F["Categorical"]([0.2, 0.5, 0.3]), categorical([0.2, 0.5, 0.3]), outside=[3]),
+        Example(F["Categorical"]([0.002, 0.998]), categorical([0.002, 0.998]), outside=[2]),
+        Example(
+            F["Categorical"]([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]]),
+            categorical([0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]),
+            outside=[[4, 0], [0, 4]],
+        ),
+        Example(
+            F["Categorical"]([[0.4, 0.6], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.7]]),
+            categorical([0.4, 0.6], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.7]),
+            outside=[[2, 0, 0], [0, 0, 3]],
+        ),
+    ],
+    "Dirichlet": [
+        Example(
+            F["Dirichlet"]([2.0, 5.0, 0.7]),
+            lambda X: stats.dirichlet([2.0, 5.0, 0.7]).logpdf(X.T / X.sum(axis=1)),
+            outside=[[0.2, 0.3, 0.4], [0.0, 0.5, 0.5], [np.inf, -np.inf, 1.0]],
+        ),
+        Example(
+            F["Dirichlet"]([0.05, 0.05]),
+            lambda X: stats.dirichlet([0.05, 0.05]).logpdf(X.T),
+            outside=[[1.0, 0.0]],
+        ),
+        Example(
+            F["Dirichlet"]([1000.0, 2.0, 300.0, 50.0]),
+            lambda X: stats.dirichlet([1000.0, 2.0, 300.0, 50.0]).logpdf(X.T / X.sum(axis=1)),
+        ),
+    ],
     "Gamma": [
         Example(F["Gamma"](2.5, 1.5), stats.gamma(2.5, scale=1.5).logpdf),
         Example(F["Gamma"](0.3, 40.0), stats.gamma(0.3, scale=40.0).logpdf),
         Example(
             F["Gamma"]([2.0, 5.0], [1.0, 0.1]),
             lambda X: stats.gamma([2.0, 5.0], scale=[1.0, 0.1]).logpdf(X).sum(axis=1),
+        ),
+    ],
+    "Geometric": [
+        Example(F["Geometric"](0.3), stats.geom(0.3).logpmf),
+        Example(F["Geometric"](1e-5), stats.geom(1e-5).logpmf),
+        Example(
+            F["Geometric"]([0.99, 0.02]),
+            lambda X: stats.geom([0.99, 0.02]).logpmf(X).sum(axis=1),
+        ),
+    ],
+    "Multinomial": [
+        Example(
+            F["Multinomial"]([0.2, 0.3, 0.5], n_trials=12),
+            lambda X: stats.multinomial(12, [0.2, 0.3, 0.5]).logpmf(X),
+            outside=[[4, 4, 5], [4, 4, 3]],
+        ),
+        Example(
+            F["Multinomial"]([0.001, 0.999], n_trials=300),
+            lambda X: stats.multinomial(300, [0.001, 0.999]).logpmf(X),
+            outside=[[0, 0]],
+        ),
+    ],
+    "NegativeBinomial": [
+        Example(F["NegativeBinomial"](3.5, 0.4), stats.nbinom(3.5, 0.4).logpmf),
+        Example(F["NegativeBinomial"](0.2, 0.01), stats.nbinom(0.2, 0.01).logpmf),
+        Example(
+            F["NegativeBinomial"]([1.0, 60.0], [0.3, 0.5]),
+            lambda X: stats.nbinom([1.0, 60.0], [0.3, 0.5]).logpmf(X).sum(axis=1),
         ),
     ],
     "Normal": [

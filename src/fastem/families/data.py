@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._kernels import STRUCTURES
 from .._kernels.rows import Rows, Workspace
 from .base import Family
+from .passes import each_block
 
 FloatArray = NDArray[Any]
 
@@ -114,15 +115,28 @@ class Sample:
         return made[0].skipped if made else 0.0
 
     @cached_property
-    def _inside(self) -> dict[int, NDArray[np.bool_] | None]:
-        return {}
+    def _inside(self) -> list[NDArray[np.bool_] | None]:
+        return []
 
-    def inside(self, i: int, parts: Sequence[Family]) -> NDArray[np.bool_] | None:
-        """Which rows lie within the support of one of several families; None for all."""
-        if i not in self._inside:
-            inside = parts[i].support.inside(self.X)
-            self._inside[i] = None if inside.all() else inside
-        return self._inside[i]
+    def inside(self, parts: Sequence[Family]) -> list[NDArray[np.bool_] | None]:
+        """Which rows lie within the support of each of several families; None for all.
+
+        Rows are examined before a fit to one family: they all do.
+        """
+        if len(parts) == 1:
+            return [None]
+        for i in range(len(self._inside), len(parts)):
+            support = parts[i].support
+            inside = np.concatenate(
+                each_block(
+                    lambda rows, support=support: support.inside(self.X[rows]),  # type: ignore[misc]
+                    self.n_rows,
+                    self.X.shape[1],
+                    self.n_threads,
+                )
+            )
+            self._inside.append(None if inside.all() else inside)
+        return self._inside
 
 
 def _codes(X: FloatArray) -> NDArray[Any] | None:

@@ -77,7 +77,7 @@ class FamilyMixture:
         groups = [list(group) for _, group in groupby(families, key=_kind)]
         parts = tuple(group[0] for group in groups)
         slices = _slices([len(group) for group in groups])
-        everywhere = [data.inside(i, parts) for i in range(len(parts))]
+        everywhere = data.inside(parts)
 
         def of_block(rows: slice) -> MixtureStatistics:
             r = responsibilities[rows] + _TRACE
@@ -138,7 +138,7 @@ class FamilyMixture:
         LikelihoodError
             If a row has the probability 0.
         """
-        everywhere = [data.inside(i, self.parts) for i in range(len(self.parts))]
+        everywhere = data.inside(self.parts)
 
         def of_block(rows: slice) -> MixtureStatistics:
             X = data.X[rows]
@@ -243,7 +243,7 @@ class LinearMixture(FamilyMixture):
     """Of one exponential family: the compiled kernel reads T(x) and computes T(x) eta - A."""
 
     def accumulate(self, data: Sample) -> MixtureStatistics:
-        if data.labels is not None or data.inside(0, self.parts) is not None:
+        if data.labels is not None:
             return super().accumulate(data)
         part: Any = self.parts[0]
         workspace, base = data.linear(part)

@@ -1,9 +1,16 @@
 """Every family. To add one, give it a line: what is imported here is known everywhere."""
 
 from .base import Family
+from .bernoulli import Bernoulli as Bernoulli
+from .binomial import Binomial as Binomial
+from .categorical import Categorical as Categorical
+from .dirichlet import Dirichlet as Dirichlet
 from .gamma import Gamma as Gamma
+from .geometric import Geometric as Geometric
 from .linear_regression import LinearRegression as LinearRegression
 from .logistic_regression import LogisticRegression as LogisticRegression
+from .multinomial import Multinomial as Multinomial
+from .negative_binomial import NegativeBinomial as NegativeBinomial
 from .normal import Normal as Normal
 from .poisson import Poisson as Poisson
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln
 
 FloatArray = NDArray[Any]
 
@@ -72,8 +72,3 @@ def digamma_rise(a: FloatArray, x: FloatArray) -> FloatArray:
     )
     direct = x - a * (digamma(a + x) - digamma(a))
     return np.where(a >= _LARGE, by_series, direct)
-
-
-def trigamma_rise(a: FloatArray, x: FloatArray) -> FloatArray:
-    """trigamma(a) - trigamma(a + x)."""
-    return np.asarray(polygamma(1, a) - polygamma(1, a + x))

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from .. import em
+from .._kernels.rows import Rows
 from .._validation import check_rows, check_sample_weight, check_weights
 from ..exceptions import warn
 from ..families import FAMILIES, Family
 from ..families.data import Sample
 from ..families.mixtures import FamilyMixture
+from ..families.passes import each_block
 from ..initialization import INITIALIZATIONS, Start, given
 from .verbose import VerboseReport
 
@@ -282,10 +284,15 @@ def _responsibilities(
 
 def _standardised(data: Sample) -> FloatArray:
     """Columns in units of their standard deviation: clusters then depend on no units."""
-    mean = np.average(data.X, axis=0, weights=data.sample_weight)
-    X = data.X - mean
-    scale = np.sqrt(np.average(np.square(X), axis=0, weights=data.sample_weight))
-    X /= np.where(scale > 0, scale, 1.0)
+    variances = Rows(data.X, data.sample_weight, data.n_threads, pack=False).variances
+    scale = np.sqrt(np.where(variances > 0, variances, 1.0))
+    X = np.empty_like(data.X)
+    each_block(
+        lambda rows: np.divide(data.X[rows], scale, out=X[rows]),
+        len(X),
+        X.shape[1],
+        data.n_threads,
+    )
     return X
 
 
