@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-
-from ..covariances import COVARIANCES
 from scipy.special import log_ndtr
 
+from ..covariances import COVARIANCES
 from .base import Family, FloatArray, degenerate
 from .domains import POSITIVE, REAL
 from .support import Support
@@ -124,7 +123,8 @@ class Normal(Family):
 
     def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Two values with the mean and the variance of what is truncated."""
-        values, probabilities = normal_moments(*self._values(), low, high)
+        mean, sd = self._values()
+        values, probabilities = normal_moments(mean, sd, low, high)
         # cancellation: far out, and in narrow intervals
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():

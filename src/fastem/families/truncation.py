@@ -75,8 +75,7 @@ def _double_exponential(
     weights = np.cosh(t) * share * rest
     weights /= weights.sum()
     with np.errstate(all="ignore"):
-        ends = [known.cdf(low), known.cdf(high), known.sf(low), known.sf(high)]
-        below_low, below_high, above_low, above_high = (end[:, None] for end in ends)
+        below_low, above_high = known.cdf(low)[:, None], known.sf(high)[:, None]
         mass = np.exp(log_mass(known, low, high))[:, None]
         below, above = below_low + mass * share, above_high + mass * rest
         values = np.where(below < above, known.ppf(below), known.isf(above))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -187,11 +188,8 @@ def _extrapolated(values: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
     coarse_row = values
     for order in range(1, len(values)):
         factor = 4.0**order
-        row = [
-            (factor * fine - coarse) / (factor - 1)
-            for coarse, fine in zip(coarse_row[:-1], coarse_row[1:], strict=True)
-        ]
-        for new, coarse, fine in zip(row, coarse_row[:-1], coarse_row[1:], strict=True):
+        row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in pairwise(coarse_row)]
+        for new, (coarse, fine) in zip(row, pairwise(coarse_row), strict=True):
             distance = np.maximum(np.abs(new - coarse), np.abs(new - fine))
             nearer = distance < error
             best, error = np.where(nearer, new, best), np.where(nearer, distance, error)

@@ -191,9 +191,7 @@ def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     if labels.dtype.kind in "US" and not isinstance(y, np.ndarray):
         labels = np.asarray(y, dtype=object)  # NumPy would make text of numbers among text
     if labels.ndim != 1:
-        raise ValueError(
-            f"y must be one label for each row, but it is of the shape {labels.shape}"
-        )
+        raise ValueError(f"y must be one label for each row, but it is of the shape {labels.shape}")
     same_length(labels, X, "y")
     missing = np.array([label is None or label != label for label in labels.tolist()])
     if missing.any():
