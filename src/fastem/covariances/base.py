@@ -209,6 +209,14 @@ class Covariance(ABC):
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         """The covariances written out, (n_components, n_features, n_features)."""
 
+    @abstractmethod
+    def compact(self, matrices: FloatArray) -> FloatArray:
+        """Matrices of this structure, (K, D, D), in its shape: the inverse of `matrices`."""
+
+    @abstractmethod
+    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
+        """sum w d d^T of rows (n, D) with weights (n,), in the shape of one covariance."""
+
     def sample(
         self,
         component: int,
@@ -318,6 +326,11 @@ class Matrices(Covariance):
 
     def prior_scale(self, variances: FloatArray) -> FloatArray:
         return np.diag(variances)
+
+    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
+        # X^T X of one array is exactly symmetric, and half the work
+        scaled = rows * np.sqrt(weights)[:, None]
+        return scaled.T @ scaled
 
     def whiten(self, rows: FloatArray, precisions_cholesky: FloatArray) -> FloatArray:
         return np.matmul(rows, precisions_cholesky)

@@ -44,3 +44,9 @@ class Diag(AxisAligned):
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, :, None] * np.eye(n_features)
+
+    def compact(self, matrices: FloatArray) -> FloatArray:
+        return np.array(matrices.diagonal(0, -2, -1))
+
+    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
+        return weights @ np.square(rows)

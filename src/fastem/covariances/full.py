@@ -43,3 +43,6 @@ class Full(Matrices):
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return np.asarray(covariances)
+
+    def compact(self, matrices: FloatArray) -> FloatArray:
+        return matrices

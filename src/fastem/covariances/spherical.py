@@ -51,3 +51,9 @@ class Spherical(AxisAligned):
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, None, None] * np.eye(n_features)
+
+    def compact(self, matrices: FloatArray) -> FloatArray:
+        return np.array(matrices[:, 0, 0])
+
+    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
+        return np.asarray((weights @ np.square(rows)).sum())

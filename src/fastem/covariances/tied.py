@@ -106,3 +106,6 @@ class Tied(Matrices):
 
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return np.broadcast_to(covariances, (n_components, n_features, n_features))
+
+    def compact(self, matrices: FloatArray) -> FloatArray:
+        return np.asarray(matrices[0])

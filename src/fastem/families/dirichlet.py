@@ -16,6 +16,7 @@ from .support import Support
 
 _SUM_TOLERANCE = 1e-8
 _STEPS = 500
+_LAST_STEP = 1e-9  # relative: what is then left is of the order of its square
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
@@ -132,7 +133,7 @@ def _maximum(mean_log: FloatArray, start: FloatArray) -> FloatArray:
             1 / constant + (1 / diagonal).sum(axis=1, keepdims=True)
         )
         step = -(gradient - shared) / diagonal
-        settled = (np.abs(step) <= _ROUNDING * alpha).all(axis=1)
+        settled = (np.abs(step) <= _LAST_STEP * alpha).all(axis=1)
         size = np.ones_like(value)
         for _ in range(60):
             new = alpha + size[:, None] * step

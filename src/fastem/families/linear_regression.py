@@ -47,7 +47,7 @@ class TriangularFactors:
         # products about the joint mean have one row more: Chan, Golub, LeVeque (1983)
         between = np.sqrt(self.counts * share)[:, None] * way
         rows = np.concatenate([self.factors, other.factors, between[:, None]], axis=1)
-        factors: FloatArray = np.linalg.qr(rows, mode="r")
+        factors = np.asarray(np.linalg.qr(rows, mode="r"))
         return TriangularFactors(counts, means, factors, self.centred)
 
 
@@ -102,7 +102,7 @@ class LinearRegression(ConditionalFamily):
                 means[k] = (column / counts[k]) @ X
             rows = X - means[k]
             rows *= np.sqrt(column)[:, None]
-            factor: FloatArray = np.linalg.qr(rows, mode="r")
+            factor = np.asarray(np.linalg.qr(rows, mode="r"))
             factors[k, : len(factor)] = factor
         return TriangularFactors(counts, means, factors, self.intercept)
 

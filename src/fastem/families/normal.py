@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from ..covariances import COVARIANCES
-from .base import Family, FloatArray, degenerate
+from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
 from .support import Support
 from .truncation import log_difference
@@ -39,6 +39,26 @@ class CentredMoments:
             self.means + share[:, None] * way,
             self.squares + other.squares + (self.counts * share)[:, None] * np.square(way),
         )
+
+    def deviations(self) -> FloatArray:
+        """Standard deviations, (K, D)."""
+        return np.sqrt(self.squares / self.counts[:, None])
+
+
+def centred_moments(X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
+    """The moments of rows (n, D), with weights (n, K) or each with 1."""
+    if responsibilities is None:
+        means = X.mean(axis=0)
+        away = X - means
+        squares = np.square(away, out=away).sum(axis=0)
+        return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
+    counts = responsibilities.sum(axis=0)
+    shares = np.divide(
+        responsibilities, counts, out=np.zeros_like(responsibilities), where=counts > 0
+    )
+    means = shares.T @ X
+    squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
+    return CentredMoments(counts, means, np.array(squares))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,27 +92,17 @@ class Normal(Family):
         return result
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
-        if responsibilities is None:
-            means = X.mean(axis=0)
-            squares = np.square(X - means).sum(axis=0)
-            return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
-        counts = responsibilities.sum(axis=0)
-        shares = np.divide(
-            responsibilities, counts, out=np.zeros_like(responsibilities), where=counts > 0
-        )
-        means = shares.T @ X
-        squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
-        return CentredMoments(counts, means, np.array(squares))
+        return centred_moments(X, responsibilities)
 
     def maximise(self, statistics: CentredMoments) -> Self:
-        variance = statistics.squares / statistics.counts[:, None]
-        if not (variance > 0).all():
+        sd = statistics.deviations()
+        if collapsed(sd, statistics.means).any():
             raise degenerate(
                 self,
                 "all values are equal, and the standard deviation would be 0",
                 "Remove such columns, or use fewer components",
             )
-        return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
+        return self.with_parameters(mean=statistics.means, sd=sd)
 
     # what mixtures of normals are made of
     structure: ClassVar = COVARIANCES["diag"]
