@@ -412,6 +412,27 @@ class Family(ABC):
             "and variance are what it offers"
         )
 
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What stands for a value of this one distribution of which only bounds are known.
+
+        The expectations of the sufficient statistics under these values and probabilities are those
+        under the distribution given low < x <= high. Here they are nodes of a quadrature, or all
+        the values of a discrete distribution; a family with closed forms has fewer.
+
+        Parameters
+        ----------
+        low, high : array of shape (n,)
+            Within the closed support, or infinite.
+
+        Returns
+        -------
+        values, probabilities : array of shape (n, q)
+            The probabilities of each row sum to 1.
+        """
+        from .truncation import nodes
+
+        return nodes(self, low, high)
+
     def _values(self) -> tuple[Any, ...]:
         """Parameters of this one distribution, in their order: numbers, or arrays of D."""
         one = self._single().member(0).scalar()

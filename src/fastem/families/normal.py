@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from ..covariances import COVARIANCES
 from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
 from .support import Support
+from .truncation import log_difference
+
+_ROOT = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +132,19 @@ class Normal(Family):
 
         return stats.norm(*self._values())
 
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Two values with the mean and the variance of what is truncated."""
+        mean, sd = self._values()
+        values, probabilities = normal_moments(mean, sd, low, high)
+        # cancellation: far out, and in narrow intervals
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            nodes, shares = super().truncated(low[bad], high[bad])
+            mean = (nodes * shares).sum(axis=1, keepdims=True)
+            reach = np.sqrt((shares * np.square(nodes - mean)).sum(axis=1, keepdims=True))
+            values[bad] = np.concatenate([mean - reach, mean + reach], axis=1)
+        return values, probabilities
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
 
@@ -146,3 +163,29 @@ class Normal(Family):
 
     def formula(self) -> str:
         return f"N({float(self.mean):.6g}, {float(self.sd):.6g}**2)"
+
+
+def normal_moments(
+    mean: float, sd: float, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean -+ standard deviation of truncated normals, and probabilities of a half each.
+
+    NaN where the formula loses digits. Johnson, Kotz, Balakrishnan (1994), chapter 13, 10.1.
+    """
+    a, b = (low - mean) / sd, (high - mean) / sd
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        log_mass = np.where(
+            a > 0, log_difference(log_ndtr(-b), log_ndtr(-a)), log_difference(*_cdfs(a, b))
+        )
+        at_a, at_b = (np.exp(-0.5 * np.square(z) - log_mass) / _ROOT for z in (a, b))
+        ends = np.where(np.isinf(a), 0.0, a * at_a) - np.where(np.isinf(b), 0.0, b * at_b)
+        shift = at_a - at_b
+        variance = 1 + ends - np.square(shift)
+    lost = ~(variance > 1e-4 * (1 + np.abs(ends) + np.square(shift)))
+    reach = np.sqrt(np.where(lost, np.nan, variance))
+    values = mean + sd * np.stack([shift - reach, shift + reach], axis=1)
+    return values, np.full(values.shape, 0.5)
+
+
+def _cdfs(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(log_ndtr(a)), np.asarray(log_ndtr(b))

@@ -10,7 +10,9 @@ from .exponential import Exponential as Exponential
 from .gamma import Gamma as Gamma
 from .geometric import Geometric as Geometric
 from .laplace import Laplace as Laplace
+from .linear_regression import LinearRegression as LinearRegression
 from .log_normal import LogNormal as LogNormal
+from .logistic_regression import LogisticRegression as LogisticRegression
 from .multinomial import Multinomial as Multinomial
 from .multivariate_normal import MultivariateNormal as MultivariateNormal
 from .multivariate_student_t import MultivariateStudentT as MultivariateStudentT
