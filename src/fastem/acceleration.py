@@ -91,7 +91,7 @@ class Anderson:
         y = g - G c,    c minimising |f - F c|^2 + s |c|^2,
 
     so that f is as small as these steps can make it if EM were linear. s keeps c short: |c|^2 is
-    the share 1 / (1 + 1.2^(k - d)) of what it were without; d grows with every proposal accepted
+    the share 1 / (1 + 1.2^(10 - d)) of what it were without; d grows with every proposal accepted
     and shrinks with every one refused, so that bold steps are made where they did well. After as
     many steps as there are differences all begins anew: old ones tell of where EM was, not of
     where it is.
@@ -104,7 +104,7 @@ class Anderson:
     """
 
     _LONGEST = 10
-    _BASE, _OFFSET = 1.2, 25
+    _BASE, _OFFSET = 1.2, 10
     _FEWEST = -20
 
     def __init__(self) -> None:

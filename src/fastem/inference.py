@@ -16,9 +16,9 @@ from .user_models import UserModel
 FloatArray = NDArray[Any]
 
 # Steps of numerical derivatives, in standard errors of each parameter alone: so far out the
-# log-likelihood has changed by 0.02, which no rounding hides, and two extrapolations take away what
+# log-likelihood has changed by 0.005, which no rounding hides, and two extrapolations take away what
 # is not quadratic in it up to the sixth power.
-_STEP = 0.2
+_STEP = 0.1
 _LEVELS = 3
 # How much further up the log-likelihood may be than it is at the fit. 1 is half a standard error.
 _LEVEL_GROUND = 0.01
@@ -114,9 +114,12 @@ class _Chart:
         else:
             self._groups = _mirrored(leaves)
             moved = start * (1 + 1e-4) + 1e-12
-            after = model.with_vector(moved).em_step(data).vector()
-            # (a constant of the model, which is a floating-point number but not estimated)
-            free = after != moved if after.shape == moved.shape else np.ones(len(start), bool)
+            there = model.with_vector(moved)
+            statistics = there.accumulate(data)
+            # neither a constant of the model nor what an E-step leaves in it for the M-step
+            free = _alike(there.vector(), moved) & ~_alike(
+                there.maximise(statistics).vector(), moved
+            )
             self._groups = np.where(free, self._groups, -1)
         self._kept = np.unique(self._groups[self._groups >= 0])
         if not len(self._kept):
@@ -162,6 +165,11 @@ class _Chart:
         slopes = jacobian(lambda point: self.model(point).vector(), self.origin, 0.1 * errors)
         covariance = slopes @ covariance @ slopes.T
         return Information(names, values, np.linalg.pinv(covariance), covariance, **more)
+
+
+def _alike(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Which numbers are the same."""
+    return left == right if left.shape == right.shape else np.zeros(len(right), dtype=bool)
 
 
 def _mirrored(leaves: list[tuple[str, FloatArray]]) -> NDArray[np.intp]:

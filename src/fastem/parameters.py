@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -40,8 +40,15 @@ class Fields:
         self.names = names
 
     @classmethod
-    def of(cls, model: Any, after: Any) -> Fields:
-        """Of a model, and what an M-step made of it (the same model where there was none)."""
+    def of(cls, model: Any, after: Any, known: Collection[str] | None = None) -> Fields:
+        """Of a model, and what an M-step made of it (the same model where there was none).
+
+        Parameters
+        ----------
+        model, after
+        known : collection of str, optional
+            The fields there were before the E-step: what that adds is no parameter.
+        """
         if hasattr(after, "parameters"):
             return cls(None)
         before = fields(model)
@@ -49,7 +56,9 @@ class Fields:
             tuple(
                 name
                 for name, value in fields(after).items()
-                if _numeric(value) and (_floats(value) or _changed(before.get(name), value))
+                if (known is None or name in known)
+                and _numeric(value)
+                and (_floats(value) or _changed(before.get(name), value))
             )
         )
 
@@ -107,7 +116,16 @@ def fields(model: Any) -> dict[str, Any]:
         return {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.init}
     if hasattr(model, "_asdict"):
         return dict(model._asdict())
-    return {k: v for k, v in getattr(model, "__dict__", {}).items() if not k.startswith("_")}
+    return {
+        name: value
+        for name, value in getattr(model, "__dict__", {}).items()
+        if not (name.startswith("_") or _is_cached(model, name))
+    }
+
+
+def _is_cached(model: Any, name: str) -> bool:
+    """Whether an attribute is computed from others."""
+    return isinstance(getattr(type(model), name, None), cached_property)
 
 
 def _with_fields(model: Any, values: dict[str, Any]) -> Any:
@@ -117,8 +135,8 @@ def _with_fields(model: Any, values: dict[str, Any]) -> Any:
         return model._replace(**values)
     other = copy.deepcopy(model)
     for name in list(other.__dict__):
-        if isinstance(getattr(type(model), name, None), cached_property):
-            del other.__dict__[name]  # computed from the parameters before
+        if _is_cached(model, name):  # from the parameters before
+            del other.__dict__[name]
     other.__dict__.update(values)
     return other
 

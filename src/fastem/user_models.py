@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .parameters import REMEDY, Fields, element_names, kept_inside
+from .parameters import REMEDY, Fields, element_names, fields, kept_inside
 
 FloatArray = NDArray[np.float64]
 
@@ -59,6 +59,7 @@ class UserModel:
         self.model = model
         self._steps = steps_of(model)
         self._fields: Fields | None = None
+        self._known = set(fields(model))
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
         self._mutable: bool | None = False if getattr(settings, "frozen", False) else None
@@ -130,7 +131,9 @@ class UserModel:
             made, mutable = target, True
         else:
             mutable = False
-        if not all(callable(getattr(made, step, None)) for step in self._steps):
+        if isinstance(made, type) or not all(
+            callable(getattr(made, step, None)) for step in self._steps
+        ):
             raise TypeError(
                 f"{name} returned {_described(made)}, which is not a model with "
                 f"{' and '.join(self._steps)}: let it return a model with the new parameters, such "
@@ -139,7 +142,7 @@ class UserModel:
         after = self._with(made)
         after._mutable = mutable
         if self._fields is None:
-            after._fields = self._fields = Fields.of(self.model, made)
+            after._fields = self._fields = Fields.of(self.model, made, self._known)
         self._demand_finite(after)
         return after
 
@@ -171,11 +174,11 @@ class UserModel:
 
     # --- parameters ---------------------------------------------------------------------------
 
-    def at(self, parameters: FloatArray, fields: list[str] | None) -> UserModel:
-        """The model at the parameters of a checkpoint; None for fields: unconstrained ones."""
-        if fields is None:
+    def at(self, parameters: FloatArray, names: list[str] | None) -> UserModel:
+        """The model at the parameters of a checkpoint; None for names: unconstrained ones."""
+        if names is None:
             return self._with(self.model.from_unconstrained(parameters))
-        self._fields = Fields(tuple(fields) or None)
+        self._fields = Fields(tuple(names) or None)
         return self.with_vector(parameters)
 
     def saved(self) -> tuple[FloatArray, list[str] | None]:
