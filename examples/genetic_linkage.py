@@ -1,4 +1,4 @@
-"""Genetic linkage of 197 animals in four cells, of probabilities (1/2 + t/4, (1-t)/4, (1-t)/4, t/4).
+"""Genetic linkage of 197 animals in cells of probabilities 1/2 + t/4, (1-t)/4, (1-t)/4 and t/4.
 
 The first cell is two that cannot be told apart, of probabilities 1/2 and t/4: EM splits its 125
 animals in proportion (Rao 1965; Dempster, Laird, Rubin 1977). Standard errors are computed in two

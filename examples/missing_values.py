@@ -1,9 +1,9 @@
 """Apple trees: the hundreds of fruits, and the percentage that is wormy, which six trees lack.
 
 A bivariate normal by EM, where the missing percentages stand at their expectation given the fruits,
-and their squares at the square of it plus the variance that is left (Snedecor, Cochran 1967; Little,
-Rubin 2002, example 7.1). Trees without a percentage have fewer fruits, so the mean of those that
-have one, 45, is not that of all.
+and their squares at the square of it plus the variance that is left (Snedecor, Cochran 1967;
+Little, Rubin 2002, example 7.1). Trees without a percentage have fewer fruits, so the mean of those
+that have one, 45, is not that of all.
 """
 
 from dataclasses import dataclass

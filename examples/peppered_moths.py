@@ -1,4 +1,4 @@
-"""Allele frequencies of peppered moths from their colours: 85 carbonaria, 196 insularia, 341 typica.
+"""Allele frequencies of peppered moths: of 622 moths 85 are carbonaria, 196 insularia, 341 typica.
 
 Colour is decided by one gene with the alleles C, I and T, where C hides I and T, and I hides T. So
 a black moth may be CC, CI or CT; EM counts the alleles as if it knew (Givens, Hoeting 2013, 4.2).

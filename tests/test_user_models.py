@@ -635,7 +635,7 @@ def test_a_model_with_unconstrained_parameters_only_has_checkpoints(tmp_path):
 def test_files_that_are_no_checkpoint_of_this_model(tmp_path):
     path = tmp_path / "run"
     em.run(START, DAYS, max_iter=2, checkpoint=path)
-    with pytest.raises(ModelFileError, match="does not fit this Plain .it is of a Poissons"):
+    with pytest.raises(ModelFileError, match=r"does not fit this Plain \(it is of a Poissons"):
         em.run(Plain(0.5), COUNTS, checkpoint=path)
     wider = replace(START, means=np.ones(3))
     with pytest.raises(ModelFileError, match="does not fit this Poissons"):
@@ -695,7 +695,7 @@ def test_a_parameter_that_is_no_number_is_named():
 
 def test_proposals_keep_signs_and_probabilities():
     inside = np.array([0.5, 2.0, -1.0, 0.0, 0.9])
-    fine = inside + [0.3, -1.0, 0.5, 5.0, 0.05]
+    fine = inside + np.array([0.3, -1.0, 0.5, 5.0, 0.05])
     assert kept_inside(fine, inside) is fine
     for i, far in ((0, 1.5), (0, -0.1), (1, -3.0), (2, 1.0), (4, 1.0)):
         proposal = fine.copy()

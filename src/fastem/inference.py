@@ -16,12 +16,14 @@ from .user_models import UserModel
 FloatArray = NDArray[Any]
 
 # Steps of numerical derivatives, in standard errors of each parameter alone: so far out the
-# log-likelihood has changed by 0.005, which no rounding hides, and two extrapolations take away what
-# is not quadratic in it up to the sixth power.
+# log-likelihood has changed by 0.005, which no rounding hides, and two extrapolations take away
+# what is not quadratic in it up to the sixth power.
 _STEP = 0.1
 _LEVELS = 3
-# How much further up the log-likelihood may be than it is at the fit. 1 is half a standard error.
+# How much further up the log-likelihood may be than it is at the fit: a seventh of a standard error
+# away, where it would be 0.5 for a whole one.
 _LEVEL_GROUND = 0.01
+# Eigenvalues of an information of unit diagonal that are rounding
 _SMALLEST = 1e-7
 
 
@@ -113,7 +115,7 @@ class _Chart:
             self._groups = np.arange(len(start))
         else:
             self._groups = _mirrored(leaves)
-            moved = start * (1 + 1e-4) + 1e-12
+            moved = np.where(start == 0, 1e-4, start * (1 + 1e-4))
             there = model.with_vector(moved)
             statistics = there.accumulate(data)
             # neither a constant of the model nor what an E-step leaves in it for the M-step
@@ -324,7 +326,7 @@ def _extrapolated(estimates: list[Any]) -> Any:
 
 def _step(function: Callable[[FloatArray], float], at: FloatArray, i: int, middle: float) -> float:
     """A step of `_STEP` standard errors, as the curvature in this parameter alone tells it."""
-    step, wanted = 1e-3 * max(abs(float(at[i])), 1e-3), _STEP**2
+    step, wanted = 1e-3 * (abs(float(at[i])) or 1.0), _STEP**2
     h = np.zeros(len(at))
     for _ in range(60):
         h[i] = step
@@ -341,8 +343,6 @@ def _step(function: Callable[[FloatArray], float], at: FloatArray, i: int, middl
             step *= 10
         else:
             step *= float(np.clip(np.sqrt(wanted / fall), 0.1, 10.0))
-        if not 1e-12 * max(abs(float(at[i])), 1e-3) < step < 1e12 * max(abs(float(at[i])), 1.0):
-            break
     raise ValueError(
         f"the log-likelihood does not fall on both sides of parameter {i} of the fit: the data do "
         "not determine it, or it is at the end of its range"

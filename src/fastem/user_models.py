@@ -120,17 +120,16 @@ class UserModel:
         name = self._steps[1]
         target = self._target()
         made = getattr(target, name)(expected.statistics)
-        if made is None or made is target:
-            if target is self.model:
-                raise TypeError(
-                    f"{name} of {type(self.model).__name__} returned "
-                    f"{'None' if made is None else 'the model itself'}, and the model cannot be "
-                    "copied to keep the parameters before: let it return a new model, such as "
-                    "`return dataclasses.replace(self, ...)`"
-                )
-            made, mutable = target, True
-        else:
-            mutable = False
+        mutable = made is None or made is target
+        if mutable and target is self.model and (made is None or self._mutable is None):
+            raise TypeError(
+                f"{name} of {type(self.model).__name__} returned "
+                f"{'None' if made is None else 'the model itself'}, and the model cannot be copied "
+                "to keep the parameters before: let it return a new model, such as `return "
+                "dataclasses.replace(self, ...)`"
+            )
+        if made is None:
+            made = target
         if isinstance(made, type) or not all(
             callable(getattr(made, step, None)) for step in self._steps
         ):
@@ -140,7 +139,7 @@ class UserModel:
                 "as `return dataclasses.replace(self, ...)`"
             )
         after = self._with(made)
-        after._mutable = mutable
+        after._mutable = mutable and self._mutable is not False
         if self._fields is None:
             after._fields = self._fields = Fields.of(self.model, made, self._known)
         self._demand_finite(after)
