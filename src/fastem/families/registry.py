@@ -31,4 +31,4 @@ FAMILIES: dict[str, type[Family]] = {
     if isinstance(value, type) and issubclass(value, Family) and value is not Family
 }
 
-__all__ = ["FAMILIES", *FAMILIES]  # noqa: PLE0604 (names of classes, all of them strings)
+__all__ = ["FAMILIES", *FAMILIES]
