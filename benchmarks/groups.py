@@ -1,16 +1,17 @@
 """What is measured: each group is a table, and one function that fills a row of it.
 
-==========  ============================================================================
-group       what is timed
-==========  ============================================================================
-iteration   one EM iteration from a given start, ``tol=0``: the loop and nothing else
-dense       the same where every pair of a point and a component counts: nothing to leave out
-components  the same from few components to many, well separated
-fit         ``fit(X)`` with the defaults: initialisation, all iterations, every check
-small       the same on data so small that the overheads are all there is
-many        a thousand small fits: in one call, and in a loop over some of them
-predict     ``predict(X)`` of a fitted model
-==========  ============================================================================
+=============  ===========================================================================
+group          what is timed
+=============  ===========================================================================
+iteration      one EM iteration from a given start, ``tol=0``: the loop and nothing else
+dense          the same where every pair of a point and a component counts: nothing to leave out
+components     the same from few components to many, well separated
+fit            ``fit(X)`` with the defaults: initialisation, all iterations, every check
+small          the same on data so small that the overheads are all there is
+many           a thousand small fits: in one call, and in a loop over some of them
+predict        ``predict(X)`` of a fitted model
+acceleration   plain EM beside its accelerations, to the same log-likelihood
+=============  ===========================================================================
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import data
+from benchmarks import acceleration, data
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
@@ -291,6 +292,13 @@ GROUPS: dict[str, Group] = {
         7,
         header_times,
         measure_predict,
+    ),
+    "acceleration": Group(
+        "E-steps and milliseconds to the same log-likelihood",
+        acceleration.SLOW,
+        3,
+        acceleration.header,
+        acceleration.measure,
     ),
 }
 
