@@ -46,9 +46,8 @@ template <class T> struct Linear : Unshared<T> {
     template <class MembersOf>
     static void moments(const T* tile, const int* touched, index n_touched, MembersOf&& members_of,
                         index D, index n, double* statistics, Watch& watch) {
-        const index lead = D % together;
-        for (index j = 0; j <= D; j = j == 0 && lead ? lead : j + together) {
-            if (j == D && j > 0) break;
+        const index lead = D - (D - 1) / together * together;
+        for (index j = 0; j < D; j += j == 0 ? lead : together)
             for (index a = 0; a < n_touched;) {
                 const index k = touched[a];
                 const Members<T, group> own = members_of(k);
@@ -68,7 +67,6 @@ template <class T> struct Linear : Unshared<T> {
                 a += n_components;
                 if (watch.ends(n_components * own.size() * together)) return;
             }
-        }
     }
     // Moments about 0 to moments about a point, once a slot: most often that point is 0.
     static void move(const T* about, index D, double* statistics) {
@@ -120,22 +118,22 @@ template <class T> struct Linear : Unshared<T> {
             for (index v = 0; v < vectors; ++v) q[c][v] = sum[c][v];
     }
 
-    // Moments of the features from j on; with j = 0 the sum of the responsibilities, and as many
-    // features as are left when all others are taken `together` at a time.
+    // Moments of `together` features from j on; with j = 0 of the first `lead`, as many as leave whole
+    // blocks of the others, and the sum of the responsibilities.
     template <index C>
     static void features(const T* tile, const T* const (&r)[C], const Members<T, group> members,
                          index j, index lead, index n, double* const (&statistics)[C]) {
         if (j > 0)
             block<C, together, false>(tile + j * n, r, members, n, 1 + j, statistics);
         else
-            leading<C, 0>(tile, r, members, lead, n, statistics);
+            leading<C, 1>(tile, r, members, lead, n, statistics);
     }
     template <index C, index count>
     static void leading(const T* tile, const T* const (&r)[C], const Members<T, group> members,
                         index lead, index n, double* const (&statistics)[C]) {
         if (lead == count)
             block<C, count, true>(tile, r, members, n, 0, statistics);
-        else if constexpr (count + 1 < together)
+        else if constexpr (count < together)
             leading<C, count + 1>(tile, r, members, lead, n, statistics);
     }
     template <index C, index count, bool with_total>
