@@ -10,6 +10,7 @@ fit         ``fit(X)`` with the defaults: initialisation, all iterations, every 
 small       the same on data so small that the overheads are all there is
 many        a thousand small fits: in one call, and in a loop over some of them
 predict     ``predict(X)`` of a fitted model
+families    one EM iteration of a mixture of exponential families; see ``families.py``
 ==========  ============================================================================
 """
 
@@ -19,11 +20,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import data
+from benchmarks import data, families
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
-from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError
+from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError, available
 from benchmarks.report import milliseconds, number, progress
 
 # Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
@@ -71,17 +72,22 @@ class Group:
         Problem, peers, rounds and settings to the cells of a row after the first.
     from_scratch : bool
         Whether a peer must bring its own initialisation to take part.
+    programs : sequence of classes
+        Peers of the group's own, in place of those of the command line.
     """
 
     title: str
-    workloads: tuple[Workload, ...]
+    workloads: tuple[Workload, ...] | tuple[families.FamilyWorkload, ...]
     rounds: int
     header: Callable[[Sequence[Peer]], list[str]]
     measure: Callable[[Problem, Sequence[Peer], int, Settings], list[str]]
     from_scratch: bool = False
+    programs: Sequence[type[Peer]] = ()
 
     def peers(self, peers: Sequence[Peer]) -> list[Peer]:
-        """Return the peers that can take part."""
+        """Return the peers that can take part, or the group's own programs."""
+        if self.programs:
+            return available(self.programs, peers[0].n_threads)
         return [peer for peer in peers if peer.has_initialisation or not self.from_scratch]
 
 
@@ -291,6 +297,14 @@ GROUPS: dict[str, Group] = {
         7,
         header_times,
         measure_predict,
+    ),
+    "families": Group(
+        "Milliseconds per EM iteration, mixtures of exponential families",
+        families.WORKLOADS,
+        5,
+        header_iteration,
+        measure_iteration,
+        programs=families.PROGRAMS,
     ),
 }
 
