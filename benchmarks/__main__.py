@@ -24,7 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.groups import GROUPS, Settings
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, available
 from benchmarks.report import Table, command_parser, cpu_model, load, progress, usable_cores
 
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(name)
             print("\n".join(f"  {workload.name}" for workload in GROUPS[name].workloads))
         return 0
-    peers = _available(options.peers.split(","), options.threads)
+    peers = available([PEERS[name] for name in options.peers.split(",")], options.threads)
     if not peers:
         print("None of the programs asked for can be imported.", file=sys.stderr)
         return 1
@@ -97,18 +97,6 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
-
-
-def _available(names: Sequence[str], n_threads: int) -> list[Peer]:
-    """Make the peers that can be imported, and say how to install the others."""
-    peers = []
-    for name in names:
-        reason = PEERS[name].missing()
-        if reason is None:
-            peers.append(PEERS[name](n_threads))
-        else:
-            progress(reason)
-    return peers
 
 
 if __name__ == "__main__":

@@ -1,16 +1,6 @@
 """What is measured: each group is a table, and one function that fills a row of it.
 
-=============  ===========================================================================
-group          what is timed
-=============  ===========================================================================
-iteration      one EM iteration from a given start, ``tol=0``: the loop and nothing else
-dense          the same where every pair of a point and a component counts: nothing to leave out
-components     the same from few components to many, well separated
-fit            ``fit(X)`` with the defaults: initialisation, all iterations, every check
-small          the same on data so small that the overheads are all there is
-many           a thousand small fits: in one call, and in a loop over some of them
-predict        ``predict(X)`` of a fitted model
-acceleration   plain EM beside its accelerations, to the same log-likelihood
+families       one EM iteration of a mixture of exponential families; see ``families.py``
 =============  ===========================================================================
 """
 
@@ -20,11 +10,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import acceleration, data
+from benchmarks import acceleration, data, families
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
-from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError
+from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError, available
 from benchmarks.report import milliseconds, number, progress
 
 # Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
@@ -72,17 +62,22 @@ class Group:
         Problem, peers, rounds and settings to the cells of a row after the first.
     from_scratch : bool
         Whether a peer must bring its own initialisation to take part.
+    programs : sequence of classes
+        Peers of the group's own, in place of those of the command line.
     """
 
     title: str
-    workloads: tuple[Workload, ...]
+    workloads: tuple[Workload, ...] | tuple[families.FamilyWorkload, ...]
     rounds: int
     header: Callable[[Sequence[Peer]], list[str]]
     measure: Callable[[Problem, Sequence[Peer], int, Settings], list[str]]
     from_scratch: bool = False
+    programs: Sequence[type[Peer]] = ()
 
     def peers(self, peers: Sequence[Peer]) -> list[Peer]:
-        """Return the peers that can take part."""
+        """Return the peers that can take part, or the group's own programs."""
+        if self.programs:
+            return available(self.programs, peers[0].n_threads)
         return [peer for peer in peers if peer.has_initialisation or not self.from_scratch]
 
 
@@ -299,6 +294,14 @@ GROUPS: dict[str, Group] = {
         3,
         acceleration.header,
         acceleration.measure,
+    ),
+    "families": Group(
+        "Milliseconds per EM iteration, mixtures of exponential families",
+        families.WORKLOADS,
+        5,
+        header_iteration,
+        measure_iteration,
+        programs=families.PROGRAMS,
     ),
 }
 
