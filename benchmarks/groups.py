@@ -10,6 +10,7 @@ fit         ``fit(X)`` with the defaults: initialisation, all iterations, every 
 small       the same on data so small that the overheads are all there is
 many        a thousand small fits: in one call, and in a loop over some of them
 predict     ``predict(X)`` of a fitted model
+mle         maximum likelihood of one distribution of a family, beside ``scipy.stats``
 ==========  ============================================================================
 """
 
@@ -19,7 +20,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import data
+from benchmarks import data, likelihood
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
@@ -46,11 +47,14 @@ class Settings:
         Iterations that a long fit has more than a short one, at most.
     budget : float
         Seconds that a long fit may take.
+    threads : int
+        Threads of each program.
     """
 
     rounds: int | None
     iterations: int
     budget: float
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,13 @@ def measure_predict(
     return _repeated(calls, peers, failures, rounds)
 
 
+def measure_mle(
+    problem: likelihood.OneFit, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time a fit by fastem and by scipy.stats, and compare their parameters."""
+    return likelihood.measure(problem, rounds, settings.threads)
+
+
 def header_times(peers: Sequence[Peer]) -> list[str]:
     """Name the columns of `measure_small` and `measure_predict`."""
     return _header(peers, "ms")
@@ -291,6 +302,13 @@ GROUPS: dict[str, Group] = {
         7,
         header_times,
         measure_predict,
+    ),
+    "mle": Group(
+        "Milliseconds of a maximum-likelihood fit of one distribution",
+        likelihood.WORKLOADS,
+        5,
+        likelihood.header,
+        measure_mle,
     ),
 }
 
