@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Family
+from .passes import column_sums
 
 FloatArray = NDArray[Any]
 
@@ -100,12 +101,12 @@ class ExponentialFamily(Family):
         parts, h = self.sufficient(X), self.base(X)
         if responsibilities is None:
             base = np.zeros(1) if h is None else h.sum(keepdims=True)
-            sums = [part.sum(axis=0, keepdims=True) for part in parts]
-            return Moments(np.array([float(len(X))]), np.concatenate(sums, axis=1), base)
-        counts = responsibilities.sum(axis=0)
+            sums = np.concatenate([column_sums(part) for part in parts])
+            return Moments(np.array([float(len(X))]), sums[None], base)
+        counts = column_sums(responsibilities)
         base = np.zeros_like(counts) if h is None else h @ responsibilities
-        sums = [responsibilities.T @ part for part in parts]
-        return Moments(counts, np.concatenate(sums, axis=1), base)
+        sums = np.concatenate([responsibilities.T @ part for part in parts], axis=1)
+        return Moments(counts, sums, base)
 
     def maximise(self, statistics: Moments) -> Self:
         means = statistics.sums / statistics.counts[:, None]
