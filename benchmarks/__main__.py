@@ -11,6 +11,7 @@ Examples
 python -m benchmarks                                 ms per iteration, every workload
 python -m benchmarks --workload diag --rounds 9      the diagonal ones, more rounds
 python -m benchmarks --group fit --group small       whole fits
+python -m benchmarks --group mle                     single distributions, beside scipy.stats
 python -m benchmarks --peers fastem,onedal --markdown
 """
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"{cpu_model()}; {options.threads} threads; {options.dtype}; load {load()}")
     print("; ".join(peer.describe() for peer in peers))
-    settings = Settings(options.rounds, options.iterations, options.budget)
+    settings = Settings(options.rounds, options.iterations, options.budget, options.threads)
     dtype = np.dtype(options.dtype)
     n_rows = 0
     # After the imports above: the limit applies to the thread pools that are loaded by now.

@@ -1,6 +1,18 @@
 """What is measured: each group is a table, and one function that fills a row of it.
 
+=============  ===========================================================================
+group          what is timed
+=============  ===========================================================================
+iteration      one EM iteration from a given start, ``tol=0``: the loop and nothing else
+dense          the same where every pair of a point and a component counts: nothing to leave out
+components     the same from few components to many, well separated
+fit            ``fit(X)`` with the defaults: initialisation, all iterations, every check
+small          the same on data so small that the overheads are all there is
+many           a thousand small fits: in one call, and in a loop over some of them
+predict        ``predict(X)`` of a fitted model
+acceleration   plain EM beside its accelerations, to the same log-likelihood
 families       one EM iteration of a mixture of exponential families; see ``families.py``
+mle            maximum likelihood of one distribution of a family, beside ``scipy.stats``
 =============  ===========================================================================
 """
 
@@ -10,7 +22,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import acceleration, data, families
+from benchmarks import acceleration, data, families, likelihood
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
@@ -37,11 +49,14 @@ class Settings:
         Iterations that a long fit has more than a short one, at most.
     budget : float
         Seconds that a long fit may take.
+    threads : int
+        Threads of each program.
     """
 
     rounds: int | None
     iterations: int
     budget: float
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -230,6 +245,13 @@ def measure_predict(
     return _repeated(calls, peers, failures, rounds)
 
 
+def measure_mle(
+    problem: likelihood.OneFit, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time a fit by fastem and by scipy.stats, and compare their parameters."""
+    return likelihood.measure(problem, rounds, settings.threads)
+
+
 def header_times(peers: Sequence[Peer]) -> list[str]:
     """Name the columns of `measure_small` and `measure_predict`."""
     return _header(peers, "ms")
@@ -302,6 +324,13 @@ GROUPS: dict[str, Group] = {
         header_iteration,
         measure_iteration,
         programs=families.PROGRAMS,
+    ),
+    "mle": Group(
+        "Milliseconds of a maximum-likelihood fit of one distribution",
+        likelihood.WORKLOADS,
+        5,
+        likelihood.header,
+        measure_mle,
     ),
 }
 
