@@ -25,6 +25,7 @@ LAYERS = {
     "_files": 4,
     "tables": 4,
     "io": 5,
+    "mle": 5,
     "_config": 5,
     "mixture": 6,
     "": 7,  # fastem itself: the public names

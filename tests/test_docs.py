@@ -105,28 +105,74 @@ print(sorted(COVARIANCES))
 """
 
 
-def test_a_fifth_covariance_is_one_file_and_one_line(tmp_path):
+FIT_WITH_A_NEW_FAMILY = """
+import numpy as np
+from scipy import stats
+import fastem
+from fastem import Mixture
+from fastem.families import FAMILIES, Rayleigh
+
+x = np.linspace(0.1, 9, 50)
+np.testing.assert_allclose(Rayleigh(2.0).log_density(x), stats.rayleigh(scale=2).logpdf(x))
+X = np.concatenate([Rayleigh(1.0).sample(3000, 0), Rayleigh(9.0).sample(3000, 1)])[:, None]
+model = Mixture("Rayleigh", 2, random_state=0).fit(X)
+assert type(model._model).__name__ == "LinearMixture"
+scales = sorted(float(c.scale) for c in model.components_)
+np.testing.assert_allclose(scales, [1.0, 9.0], rtol=0.05)
+model.save("model.fastem")
+assert str(fastem.load("model.fastem")) == str(model)
+formula = "0.5*Rayleigh(1) + 0.5*Rayleigh(9)"
+assert str(fastem.mixture(formula)) == formula
+result = fastem.mle.fit(Rayleigh(), X[:3000, 0])
+np.testing.assert_allclose(result.family.scale, np.sqrt((X[:3000] ** 2).mean() / 2), rtol=1e-12)
+print(sorted(FAMILIES))
+"""
+
+
+def in_a_copy(tmp_path, recipe, file, registry, changes, program):
+    """Run a program with a copy of the package to which a recipe of CONTRIBUTING was added."""
     copy = tmp_path / "fastem"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.cpp"))
-    (source,) = blocks("CONTRIBUTING.md", "python")
-    (copy / "covariances" / "tied_diag.py").write_text(source)
-    registry = copy / "covariances" / "__init__.py"
-    text = registry.read_text()
-    line = "from .tied_diag import TiedDiag\n"
-    changed = text.replace("from .tied import Tied\n", "from .tied import Tied\n" + line).replace(
-        "Spherical())", "Spherical(), TiedDiag())"
-    )
-    assert changed.count("TiedDiag") == 2
-    registry.write_text(changed)
+    (copy / file).write_text(blocks("CONTRIBUTING.md", "python")[recipe])
+    text = (copy / registry).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (copy / registry).write_text(text)
     done = subprocess.run(
-        [sys.executable, "-c", FIT_WITH_A_FIFTH_STRUCTURE],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert "tied_diag" in done.stdout
+    return done.stdout
+
+
+def test_a_fifth_covariance_is_one_file_and_one_line(tmp_path):
+    line = "from .tied import Tied\n"
+    printed = in_a_copy(
+        tmp_path,
+        0,
+        "covariances/tied_diag.py",
+        "covariances/__init__.py",
+        [
+            (line, line + "from .tied_diag import TiedDiag\n"),
+            ("Spherical())", "Spherical(), TiedDiag())"),
+        ],
+        FIT_WITH_A_FIFTH_STRUCTURE,
+    )
+    assert "tied_diag" in printed
+
+
+def test_a_new_family_is_one_file_and_one_line(tmp_path):
+    line = "from .poisson import Poisson as Poisson\n"
+    printed = in_a_copy(
+        tmp_path,
+        1,
+        "families/rayleigh.py",
+        "families/registry.py",
+        [(line, line + "from .rayleigh import Rayleigh as Rayleigh\n")],
+        FIT_WITH_A_NEW_FAMILY,
+    )
+    assert "Rayleigh" in printed
 
 
 def test_contributing_names_every_module():

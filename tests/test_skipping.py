@@ -153,17 +153,19 @@ def test_distances_shrink_no_further_than_the_contraction_says(name, n_features,
             np.ascontiguousarray(structure.kernel_precisions(structure.precisions_cholesky(c), 3))
             for c in (old[2], covariances)
         ]
-        moved = np.empty((2, 3), dtype=np.float32)
+        moved = np.empty((3, 3), dtype=np.float32)
         kernels.contraction(
             structure.kernel,
             np.ascontiguousarray(old[1]),
             factors[0].reshape(-1),
             means,
             factors[1].reshape(-1),
+            np.empty((2, 0)),
             np.empty((1, n_features * (n_features + 1))),
             moved,
             1,
         )
+        np.testing.assert_array_equal(moved[2], 0)
         old_matrices = np.array(structure.matrices(old[2], 3, n_features))
         x = 20 * rng.normal(size=(400, n_features))
         for k in range(3):

@@ -4,22 +4,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import covariances, em
+    from . import covariances, em, families, mixture, mle
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
     from .families import ConjugatePrior
-    from .mixture import FitReport, GaussianMixture, fit_many, load
+    from .mixture import FitReport, GaussianMixture, Mixture, fit_many, load
 
 __all__ = [
     "ConjugatePrior",
     "FitReport",
     "GaussianMixture",
+    "Mixture",
     "__version__",
     "covariances",
     "cpu_isa",
     "em",
+    "families",
     "fit_many",
     "load",
+    "mixture",
+    "mle",
     "show_config",
 ]
 
@@ -28,6 +32,7 @@ _HOMES = {
     "ConjugatePrior": "families",
     "FitReport": "mixture",
     "GaussianMixture": "mixture",
+    "Mixture": "mixture",
     "__version__": "_config",
     "cpu_isa": "_kernels",
     "fit_many": "mixture",

@@ -181,6 +181,10 @@ void fit(int structure, const Case& c, Record& record) {
     Array<float> moved(3 * K);
     std::fill(moved.begin(), moved.end(), 0.0f);
     const Arenas<double> contractions(D * (D + 1));
+    Array<double> ranges(2 * D);
+    column_range(data.X.get(), data.row_stride, data.column_stride, D, 0, c.n_rows, ranges.get(),
+                 ranges.get() + D, pulse, 0);
+    for (index j = 0; j < 2 * D; ++j) ranges[j] -= data.shift[j % D];
 
     const auto pass = [&](const Array<T>& parameters, const int* labels, const T* known,
                           bool bounds, std::uint64_t* keys) {
@@ -214,13 +218,13 @@ void fit(int structure, const Case& c, Record& record) {
         Mixture<S> next(c, mixture.means, random);
         const auto contract = [&](index k, int thread) {
             contraction(structure, mixture.means.get(), mixture.factors.get(), next.means.get(),
-                        next.factors.get(), D, k, contractions.of(thread), moved.get(),
-                        moved.get() + K, pulse, thread);
+                        next.factors.get(), ranges.get(), D, k, contractions.of(thread),
+                        moved.get(), moved.get() + K, moved.get() + 2 * K, pulse, thread);
         };
         contract(0, 0);
         each(K - 1, [&](index k, int thread) { contract(k + 1, thread); });
         for (index k = 0; k < K; ++k)
-            moved[2 * K + k] = static_cast<float>(next.constants[k] - mixture.constants[k]);
+            moved[2 * K + k] += static_cast<float>(next.constants[k] - mixture.constants[k]);
         record.add(moved);
         mixture = std::move(next);
     }

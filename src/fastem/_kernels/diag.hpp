@@ -5,7 +5,7 @@
 
 namespace fastem {
 
-template <class T> struct Diag : Unshared<T>, AxisStatistics<T, Squares::by_feature> {
+template <class T> struct Diag : Unshared<T>, Centred<T>, AxisStatistics<T, Squares::by_feature> {
     using V = vec<T>;
     using AxisStatistics<T, Squares::by_feature>::vectors;
     static index parameter_size(index D) { return 2 * D; }  // 1 / sd, -mean / sd

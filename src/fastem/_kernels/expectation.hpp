@@ -7,7 +7,8 @@
 //   1. A bound from before: at an earlier E-step |y|^2 was above the limit by at least some slack
 //      in all points, and the parameters moved so little since (Contraction) that it still is: not
 //      one number of x is read.
-//   2. Early exit: |y|^2 only grows while it is summed over the features.
+//   2. Early exit: |y|^2 only grows while it is summed over the features (where it is one: Linear
+//      has no squares).
 //   3. The density itself.
 // Only 2 and 3 help the first time; they need rows in an order that has like beside like.
 #pragma once
@@ -24,7 +25,7 @@ inline constexpr float mattered = -1, unknown = -2;
 struct Bounds {
     float* slack;  // (n_groups, K), or null: nothing is kept but which mattered in the last group
     float* level;  // (n_groups, points of a group): the largest log-density of each point
-    // (K,): |y'| >= keep |y| - loss, and the constants rose by `rise`, since that E-step
+    // (K,): |y'| >= keep |y| - loss, and the log-densities rose by `rise` besides, since that E-step
     const float *keep, *loss, *rise;
 };
 
@@ -64,18 +65,20 @@ inline index list_where(const float* x, index K, int* list, Wanted&& wanted) {
 }
 
 // The slack that is left since the E-step that `slack` and `lowest`, the lowest level of a point
-// in the group, are from; `drop` is the most that a level fell by.
+// in the group, are from; `drop` is the most that a level fell by, `size` the largest of a level
+// without its sign.
 //
 // With |y|^2 >= limit + slack =: q at a point, |y'|^2 >= (keep sqrt(q) - loss)^2 = q - h(q), and h
 // grows with q: no point loses more than h at the largest limit. Rounding is allowed for.
 inline void remaining_slack(const float* slack, const float* constants, const Bounds& bounds,
-                            float lowest, float drop, float cut, index K, float* now) {
+                            float lowest, float drop, float size, float cut, index K,
+                            float* now) {
     for (index k = 0; k < K; ++k) {
         const float s = slack[k], before = constants[k] - bounds.rise[k];
         const float keep = bounds.keep[k], loss = bounds.loss[k];
         const float q = std::max(0.0f, 2 * (before + cut - lowest) + s);
         const float h = (1 - keep * keep) * q + 2 * keep * loss * std::sqrt(q);
-        const float rounding = 2e-6f * (q + std::fabs(before) + std::fabs(lowest) + cut);
+        const float rounding = 2e-6f * (q + std::fabs(before) + size + cut);
         const float left = s - h - 2 * (bounds.rise[k] + drop) - rounding;
         now[k] = s >= 0 && keep * keep * q >= loss * loss ? left : unknown;
     }
@@ -157,13 +160,14 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         constexpr float done = std::numeric_limits<float>::infinity();
         if (bounds.slack) {
             for (index v = 0; v < G; ++v) store(levels + v * lanes<T>, largest[v]);
-            float lowest = done, drop = -done;
+            float lowest = done, drop = -done, size = 0;
             for (index i = 0; i < S<T>::group; ++i) {
                 lowest = std::min(lowest, level[i]);
                 drop = std::max(drop, level[i] - static_cast<float>(levels[i]));
+                size = std::max(size, std::fabs(level[i]));
             }
-            remaining_slack(slack, scratch.constants, bounds, lowest, drop, static_cast<float>(cut),
-                            K, now);
+            remaining_slack(slack, scratch.constants, bounds, lowest, drop, size,
+                            static_cast<float>(cut), K, now);
         } else {
             std::fill(now, now + K, unknown);
         }

@@ -30,7 +30,7 @@ template <class F> inline bool with_small_dimension(index D, F&& f) {
 }
 
 // Parameters and statistics, however they are computed.
-template <class T> struct FullLayout : Unshared<T>, TriangularFactor {
+template <class T> struct FullLayout : Unshared<T>, TriangularFactor<T> {
     static constexpr index vectors = point_vectors;
     static constexpr bool wants_log_p = false;
     // Parameters of a component: start = -U mu (padded), U in blocks.

@@ -64,9 +64,10 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
     void load_tiles[T](
         const T*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const int*, const double*,
         Py_ssize_t, Py_ssize_t, Py_ssize_t, T*, Pulse&, int)
+    bint about_means_ "fastem::about_means"(int)
     void contraction_ "fastem::contraction"(
-        int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t,
-        double*, float*, float*, Pulse&, int)
+        int, const double*, const double*, const double*, const double*, const double*, Py_ssize_t,
+        Py_ssize_t, double*, float*, float*, float*, Pulse&, int)
     void pack_parameters_ "fastem::pack_parameters"[T](
         int, const double*, const double*, const double*, const double*, Py_ssize_t, Py_ssize_t, T*,
         Pulse&, int)
@@ -186,6 +187,11 @@ def group_size(int structure, Py_ssize_t n_features, Py_ssize_t itemsize):
     return group_size_[double](structure, n_features)
 
 
+def about_means(int structure):
+    """Whether moments are about the means unless told otherwise; about 0 where not."""
+    return bool(about_means_(structure))
+
+
 def fit_cut(Py_ssize_t itemsize, bint skip):
     """Components less likely than the best by this much, in logarithms, have no part in a point.
 
@@ -298,25 +304,32 @@ def contraction(
     const double[::1] old_factors,          # IN  flat precisions_cholesky, shape by structure
     const double[:, ::1] new_means,         # IN  (K, D)
     const double[::1] new_factors,          # IN  likewise
+    const double[:, ::1] ranges,            # IN  (2, D) of the points, less the shift; of no use
+                                            #     to a structure that is about its means
     double[:, ::1] scratch,                 # SCRATCH (n_threads, D * (D + 1))
-    float[:, ::1] out,                      # OUT (2 or more, K): keep, loss
+    float[:, ::1] out,                      # OUT (3, K): keep, loss, rise
     int n_threads,                          # IN
 ):
-    """How far the whitened distance |y| of any point can have shrunk: |y'| >= keep |y| - loss."""
+    """How far any pair can have come nearer to mattering, but for its constant.
+
+    The whitened distance |y| can have shrunk to keep |y| - loss, and the log-density have risen by
+    `rise` besides.
+    """
     cdef Py_ssize_t K = new_means.shape[0], D = new_means.shape[1], k
     cdef int thread
     cdef Pulse pulse
     _listen(pulse, NULL)
     contraction_(
-        structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D, 0,
-        &scratch[0, 0], &out[0, 0], &out[1, 0], pulse, 0)
+        structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0],
+        &ranges[0, 0], D, 0, &scratch[0, 0], &out[0, 0], &out[1, 0], &out[2, 0], pulse, 0)
     pulse.share(K - 1)
     for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
         k = pulse.first(threadid())
         while k >= 0:
             contraction_(
-                structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0], D,
-                k + 1, &scratch[threadid(), 0], &out[0, 0], &out[1, 0], pulse, threadid())
+                structure, &old_means[0, 0], &old_factors[0], &new_means[0, 0], &new_factors[0],
+                &ranges[0, 0], D, k + 1, &scratch[threadid(), 0], &out[0, 0], &out[1, 0],
+                &out[2, 0], pulse, threadid())
             k = pulse.next(threadid())
     _end(pulse)
 
@@ -337,7 +350,7 @@ def accumulate(
     bint about_means,                           # IN  whether the moments are about the means
     float[:, ::1] slack,                        # INOUT (n_groups, K) or empty: see Bounds
     float[::1] level,                           # INOUT (n_tiles * tile_size,) or empty
-    const float[:, ::1] moved,                  # IN  (3, K): keep, loss, rise of the constants
+    const float[:, ::1] moved,                  # IN  (3, K): keep, loss, rise: see contraction
     uint64_t[::1] sort_keys,                    # OUT (n_rows,) or empty: what to sort rows by
     int row_bits,                               # IN  low bits of a sort key that hold the row
     floating[:, ::1] arena,                     # SCRATCH (n_threads, scratch_size), aligned

@@ -15,8 +15,6 @@ template <class T> inline constexpr T fit_cut = sizeof(T) == 8 ? T(60) : T(30);
 template <class T> inline constexpr T score_cut = sizeof(T) == 8 ? T(708) : T(87);
 // When the best component is the answer, those at its heels, for the sake of rounding.
 template <class T> inline constexpr T label_cut = T(1);
-// Below minus this a log-density has lost the digits that tell components apart; no label is given.
-template <class T> inline constexpr T far_log_density = sizeof(T) == 8 ? T(1e13) : T(1e5);
 
 // Log-densities log(weight_k) + log p_k(x_i) of one group: row k at log_p + k * stride.
 template <class T> struct GroupDensities {
@@ -90,11 +88,13 @@ inline void normalise(const GroupDensities<T>& densities, T cut, const T* weight
     }
 }
 
-// labels[i] = the first component with the largest log_p; -1 where every density is 0 or NaN.
-template <index P, class T> inline void most_likely(const GroupDensities<T>& densities, T* labels) {
+// labels[i] = the first component with the largest log_p; -1 where every one is `lowest`, or less,
+// or NaN.
+template <index P, class T>
+inline void most_likely(const GroupDensities<T>& densities, T lowest, T* labels) {
     using V = vec<T>;
     for (index v = 0; v < P; ++v) {
-        V largest(-far_log_density<T>), label(T(-1));
+        V largest(lowest), label(T(-1));
         for (index a = 0; a < densities.n_components; ++a) {
             const index k = densities.components[a];
             const V p = load(densities.log_p + k * densities.stride + v * lanes<T>);

@@ -290,6 +290,7 @@ class Workspace:
         self._no_known = np.empty((0, K), dtype=dtype)
         self._beside: dict[int, Workspace] = {}
         self.skipping = Skipping(rows, structure, K, skip)
+        self._centred: bool = kernels.about_means(structure)
         #: Components with less than exp(-cut) of the best one's part in a row have none
         self.cut: float = kernels.fit_cut(dtype.itemsize, skip)
         #: Share of all pairs of a row and a component that the last pass left out
@@ -348,11 +349,15 @@ class Workspace:
             self.structure,
             parameters["constants"],
             parameters["means"],
-            parameters["means"] if about is None else about,
+            self._about(parameters) if about is None else about,
             factors,
             self.parameters,
         )
         return factors
+
+    def _about(self, parameters: Mapping[str, FloatArray]) -> FloatArray:
+        means = parameters["means"]
+        return means if self._centred else np.zeros_like(means)
 
     def accumulate(
         self,
@@ -366,12 +371,15 @@ class Workspace:
         Parameters
         ----------
         parameters : mapping
-            constants (K,), means (K, D) less the shift, precisions_cholesky by structure.
+            constants (K,), means (K, D) less the shift, precisions_cholesky by structure. Of
+            "Linear": means holds the natural parameters eta, finite; constants is log weights -
+            A(eta) + eta . shift; precisions_cholesky is empty.
         labels : array of shape (n_rows,), intc, optional
         responsibilities : array of shape (n_rows, K), the dtype of X, C-contiguous, optional
             Known responsibilities instead of computed ones; the log-likelihood is then 0.
         about : array of shape (K, D), optional
-            What the moments are about, by default the means.
+            What the moments are about, less the shift: by default the means; of "Linear" 0, the
+            shift itself.
 
         Returns
         -------

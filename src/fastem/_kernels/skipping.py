@@ -6,8 +6,8 @@ its rounding. Two things make that cheap to know, and both live here:
 
 - an order of the rows that has like beside like (first by the labels of the start, then by what an
   E-step says), since kernels decide for a group of rows at a time;
-- for each group and component a lower bound of the whitened distances, carried from pass to pass as
-  the parameters move.
+- for each group and component a lower bound of the whitened distances (of an exponential family: an
+  upper bound of the log-densities), carried from pass to pass as the parameters move.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ class Skipping:
         self.moved = np.zeros((3, K), dtype=np.float32)
         D = rows.n_features
         self._scratch = np.empty((rows.n_threads if kept else 0, D * (D + 1)))
+        # the box that the points lie in, for the structures that want it
+        box = kept and not kernels.about_means(structure)
+        self._ranges = rows.ranges - rows.shift if box else np.empty((2, 0))
         self._before: tuple[FloatArray, FloatArray, FloatArray] | None = None
         self._version = rows.arrangement.version
         self._n_passes = 0
@@ -115,12 +118,13 @@ class Skipping:
                     *self._before[:2],
                     means,
                     factors,
+                    self._ranges,
                     self._scratch,
                     self.moved,
                     threads,
                 )
                 with np.errstate(invalid="ignore"):  # of two infinite ones: nothing is known
-                    np.subtract(constants, self._before[2], out=self.moved[2], casting="same_kind")
+                    self.moved[2] += constants - self._before[2]
             self._before = means, factors, constants
         self._version = self.rows.arrangement.version
         if self._sortable and self._n_passes in _PASSES:

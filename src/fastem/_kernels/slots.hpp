@@ -287,7 +287,7 @@ void score_tiles(const Rows<T>& rows, const T* packed_parameters, index K, index
             if (watch.over()) return;
             const GroupDensities<T> densities{log_p, n, largest, scratch.components, n_listed};
             if (labels) {
-                most_likely<P>(densities, scratch.outcome);
+                most_likely<P>(densities, S<T>::lowest, scratch.outcome);
                 for (index i = 0; i < filled; ++i)
                     labels[row + i] = static_cast<long long>(scratch.outcome[i]);
             }

@@ -5,7 +5,7 @@
 
 namespace fastem {
 
-template <class T> struct Spherical : Unshared<T>, AxisStatistics<T, Squares::pooled> {
+template <class T> struct Spherical : Unshared<T>, Centred<T>, AxisStatistics<T, Squares::pooled> {
     using V = vec<T>;
     using AxisStatistics<T, Squares::pooled>::vectors;
     static index parameter_size(index D) { return D + 2; }  // mean, 1 / variance, variance

@@ -19,11 +19,16 @@
 //   wants_log_p                          whether moments makes use of the log-densities
 //   moments(tile, about, own, members)   adds S0, S1, S2 about a point to the statistics
 //   keep(...), loss(...)                 how near |y| can have come since other parameters
+//   rise(...)                            how much log p can have risen besides (but for constants)
+//   about_means                          whether moments are about the means unless told otherwise
+//   lowest                               log-densities below have lost the digits that tell
+//                                        components apart
 //   unpack(statistics, ...)              statistics to counts, first and second moments
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "pulse.hpp"
 
@@ -106,8 +111,21 @@ inline double least_stretch(const double* old_P, const double* new_P, index D, d
     return 1 / (1 + std::sqrt(std::min(squares, largest_row * largest_column)));
 }
 
+// Below minus this a log-density that falls with a distance has lost the digits that tell components
+// apart; no label is given.
+template <class T> inline constexpr T far_log_density = sizeof(T) == 8 ? T(1e13) : T(1e5);
+
+// For structures whose |y| is a distance from a mean.
+template <class T> struct Centred {
+    static constexpr bool about_means = true;
+    static constexpr T lowest = -far_log_density<T>;
+    static double rise(const double*, const double*, const double*, const double*, index) {
+        return 0;
+    }
+};
+
 // For structures whose factors are triangular matrices.
-struct TriangularFactor {
+template <class T> struct TriangularFactor : Centred<T> {
     static double keep(const double* old_P, const double* new_P, index D, double* scratch,
                        Watch& watch) {
         return least_stretch(old_P, new_P, D, scratch, watch);

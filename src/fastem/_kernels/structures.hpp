@@ -1,15 +1,17 @@
-// The registry of covariance structures, and the one place where a number becomes a template. What
+// The registry of structures, and the one place where a number becomes a template. What
 // takes long is given the pulse of the call and the number of its thread.
 // To add one: its header, and its name in the list.
 #pragma once
 
 #include "diag.hpp"
 #include "full.hpp"
+#include "linear.hpp"
 #include "slots.hpp"
 #include "spherical.hpp"
 #include "tied.hpp"
 
-#define FASTEM_STRUCTURES(entry) entry(Full) entry(Tied) entry(Diag) entry(Spherical)
+#define FASTEM_STRUCTURES(entry) entry(Full) entry(Tied) entry(Diag) entry(Spherical) \
+    entry(Linear)
 
 namespace fastem {
 
@@ -91,11 +93,20 @@ void pack_parameters(int structure, const double* constants, const double* means
     });
 }
 
-// keep[k], loss[k] of component k; see Contraction. The old and new parameters of one structure, in
-// double. What the components share is worked out for the first of them, which must come first.
+// Whether moments are about the means unless told otherwise; about 0 where not.
+inline bool about_means(int structure) {
+    return with_structure(structure, 1, [&](auto tag) {
+        return decltype(tag)::template type<double>::about_means;
+    });
+}
+
+// keep[k], loss[k], rise[k] of component k; see Contraction. The old and new parameters of one
+// structure, in double; ranges (2, D) of the points, which structures with means do not read. What
+// the components share is worked out for the first of them, which must come first.
 inline void contraction(int structure, const double* old_means, const double* old_factors,
-                        const double* new_means, const double* new_factors, index D, index k,
-                        double* scratch, float* keep, float* loss, Pulse& pulse, int thread) {
+                        const double* new_means, const double* new_factors, const double* ranges,
+                        index D, index k, double* scratch, float* keep, float* loss, float* rise,
+                        Pulse& pulse, int thread) {
     Watch watch(pulse, thread);
     with_structure(structure, D, [&](auto tag) {
         using S = typename decltype(tag)::template type<double>;
@@ -113,6 +124,10 @@ inline void contraction(int structure, const double* old_means, const double* ol
         const bool usable = std::isfinite(exact) && exact < 1e30;
         if (!usable) keep[k] = 0;  // |y'| >= 0
         loss[k] = usable ? static_cast<float>(exact * (1 + 1e-6)) : 0.0f;
+        const double most = S::rise(old_means + k * D, new_means + k * D, ranges, ranges + D, D);
+        // where it is not finite nothing is known: a slack less infinity is none
+        rise[k] = std::fabs(most) < 1e30 ? static_cast<float>(most)
+                                         : std::numeric_limits<float>::infinity();
     });
 }
 

@@ -8,7 +8,7 @@
 
 namespace fastem {
 
-template <class T> struct Tied : AxisStatistics<T, Squares::none>, TriangularFactor {
+template <class T> struct Tied : AxisStatistics<T, Squares::none>, TriangularFactor<T> {
     using V = vec<T>;
     using AxisStatistics<T, Squares::none>::vectors;
     // Shared: zeros to start the product from, then U in blocks.

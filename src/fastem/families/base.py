@@ -43,6 +43,8 @@ class Family(ABC):
     iterative: ClassVar[bool] = False
     #: whether rows are of one variable for each column
     univariate: ClassVar[bool] = True
+    #: whether it is of a response, the last column of a row, given the other columns
+    conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
 
@@ -124,6 +126,13 @@ class Family(ABC):
     def variance(self) -> Any:
         """Variance of each column, in the shape of a row."""
 
+    def log_likelihood(self, statistics: Any) -> FloatArray | None:
+        """Weighted log-likelihood of each member, (K,), where statistics of one member suffice.
+
+        None where it takes the rows: what `maximise` needs says less than the likelihood.
+        """
+        return None
+
     def prepared(self, X: FloatArray) -> Self:
         """Itself, with what must be known of all rows before a pass over them.
 
@@ -144,9 +153,13 @@ class Family(ABC):
         """
         return False
 
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Which rows `log_densities` takes, (n,): within the support, whatever the parameters."""
+        return self.support.inside(X)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         """Which rows have a density above 0 under the only member, (n,)."""
-        return self.support.inside(X)
+        return self.inside(X)
 
     # --- parameters ---------------------------------------------------------------------------
 
@@ -160,7 +173,11 @@ class Family(ABC):
         """The parameters by name."""
         return {name: getattr(self, name) for name in self.domains}
 
-    def with_parameters(self, **parameters: FloatArray) -> Self:
+    def blank(self) -> Self:
+        """The same family, its parameters to be fitted."""
+        return self.with_parameters(**dict.fromkeys(self.domains))
+
+    def with_parameters(self, **parameters: Any) -> Self:
         """The same, with other parameters. They are not examined."""
         other = object.__new__(type(self))
         for field in fields(self):
@@ -287,6 +304,16 @@ class Family(ABC):
             parameters[name], begin = domain.from_free(part, value), begin + size
         return self.with_parameters(**parameters)
 
+    def labels(self, names: Sequence[str] | None) -> dict[str, list[str]]:
+        """What the numbers of a parameter are called, where `coefficients[1]` is no good name.
+
+        Parameters
+        ----------
+        names : sequence of str or None
+            Of the columns of X.
+        """
+        return {}
+
     # --- one distribution, as users see it ----------------------------------------------------
 
     def log_density(self, X: ArrayLike) -> Any:
@@ -328,6 +355,31 @@ class Family(ABC):
 
         rows = self._single().draw(n_samples, check_random_state(random_state))
         return rows[:, 0] if self._event_ndim == 0 else rows
+
+    def scipy(self) -> Any:
+        """SciPy's frozen distribution of the same law: its cdf, ppf, interval, entropy ...
+
+        Returns
+        -------
+        distribution : scipy.stats.rv_frozen
+            Of D columns, its parameters are arrays of D.
+
+        Raises
+        ------
+        NotImplementedError
+            If SciPy has none, or `fastem` does not know of it.
+        ValueError
+            If the parameters are not known yet, or of several members.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no counterpart in scipy.stats: log_density, sample, mean "
+            "and variance are what it offers"
+        )
+
+    def _values(self) -> tuple[Any, ...]:
+        """Parameters of this one distribution, in their order: numbers, or arrays of D."""
+        one = self._single().member(0).scalar()
+        return tuple(value[()] for value in one.parameters.values())
 
     @property
     def _event_ndim(self) -> int:

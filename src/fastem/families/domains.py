@@ -42,6 +42,10 @@ class Domain(ABC):
         """Free numbers in one value of this shape, () for a number."""
 
     @abstractmethod
+    def bounds(self, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        """The least and the greatest that each number in a value of this shape can be."""
+
+    @abstractmethod
     def to_free(self, value: FloatArray) -> FloatArray:
         """Values to free numbers, (..., n_free)."""
 
@@ -84,6 +88,9 @@ class Interval(Domain):
     def n_free(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape)
 
+    def bounds(self, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        return np.full(shape, self.low), np.full(shape, self.high)
+
     def to_free(self, value: FloatArray) -> FloatArray:
         lower, upper = np.isfinite(self.low), np.isfinite(self.high)
         if lower and upper:
@@ -118,6 +125,9 @@ class Vector(Domain):
     def n_free(self, shape: tuple[int, ...]) -> int:
         return self.each.n_free(shape)
 
+    def bounds(self, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        return self.each.bounds(shape)
+
     def to_free(self, value: FloatArray) -> FloatArray:
         return self.each.to_free(value)
 
@@ -143,6 +153,9 @@ class Simplex(Domain):
 
     def n_free(self, shape: tuple[int, ...]) -> int:
         return int(shape[-1]) - 1
+
+    def bounds(self, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        return np.zeros(shape), np.ones(shape)
 
     def to_free(self, value: FloatArray) -> FloatArray:
         logs = np.log(np.maximum(value, _TINY))
@@ -176,6 +189,10 @@ class PositiveDefinite(Domain):
 
     def n_free(self, shape: tuple[int, ...]) -> int:
         return int(shape[-1] * (shape[-1] + 1) // 2)
+
+    def bounds(self, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        diagonal = np.broadcast_to(np.eye(shape[-1], dtype=bool), shape)
+        return np.where(diagonal, 0.0, -np.inf), np.full(shape, np.inf)
 
     def to_free(self, value: FloatArray) -> FloatArray:
         factor = np.linalg.cholesky(value)

@@ -70,6 +70,12 @@ class Gamma(ExponentialFamily):
         )
         return self.with_parameters(shape=shape, scale=mean / shape)
 
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        shape, scale = self._values()
+        return stats.gamma(shape, scale=scale)
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return np.asarray(random_state.gamma(self.shape[0], self.scale[0], (n, self.n_columns)))
 

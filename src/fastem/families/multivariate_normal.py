@@ -75,14 +75,24 @@ class MultivariateNormal(Family):
         """Of the covariances."""
         return COVARIANCES[self.covariance_type]
 
-    @property
+    # what mixtures of normals are made of, beside the structure
     def covariances(self) -> FloatArray:
-        """The covariances of the members in the shape of their structure, as scikit-learn's."""
+        """Those of the members in the shape of their structure, as scikit-learn's."""
         return self.structure.compact(self.covariance)
+
+    def from_normal(self, means: FloatArray, covariances: FloatArray) -> Self:
+        """Members with these means, and covariances in the shape of their structure."""
+        matrices = np.array(self.structure.matrices(covariances, *means.shape))
+        return self.with_parameters(mean=means, covariance=matrices)
+
+    def mixture_model(self, weights: FloatArray) -> Any:
+        from .normal_mixtures import NormalMixture
+
+        return NormalMixture(weights, (self,))
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         structure, D = self.structure, self.n_columns
-        factors = structure.precisions_cholesky(self.covariances)
+        factors = structure.precisions_cholesky(self.covariances())
         # half the log-determinants of the precisions, (K,) or (1,)
         constants = structure.log_determinants(factors, D) - 0.5 * D * math.log(2 * math.pi)
         result = np.empty((len(X), self.n_members))
@@ -99,9 +109,16 @@ class MultivariateNormal(Family):
     def maximise(self, statistics: Scatter) -> Self:
         covariances = statistics.covariances()
         factorised(self, self.structure, covariances)
-        K, D = statistics.means.shape
-        matrices = np.array(self.structure.matrices(covariances, K, D))
-        return self.with_parameters(mean=statistics.means, covariance=matrices)
+        return self.from_normal(statistics.means, covariances)
+
+    def log_likelihood(self, statistics: Scatter) -> FloatArray:
+        structure, D = self.structure, self.n_columns
+        counts = statistics.counts[0]
+        way = structure.moments(statistics.counts[:1], statistics.means[:1] - self.mean[:1])
+        scatter = structure.matrices(statistics.second + way, 1, D)[0]
+        matrix = self.covariance[0]
+        logs = D * math.log(2 * math.pi) + np.linalg.slogdet(matrix)[1]
+        return np.array([-0.5 * (counts * logs + np.trace(np.linalg.solve(matrix, scatter)))])
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         noise = random_state.standard_normal((n, self.n_columns))
@@ -132,7 +149,7 @@ class MultivariateNormal(Family):
     def unconstrained(self) -> FloatArray:
         K = self.n_members
         domain, shape = self._one
-        covariances = np.broadcast_to(self.covariances, (K, *shape))
+        covariances = np.broadcast_to(self.covariances(), (K, *shape))
         return np.concatenate([self.mean, domain.to_free(covariances).reshape(K, -1)], axis=1)
 
     def from_unconstrained(self, free: FloatArray) -> Self:
@@ -143,5 +160,4 @@ class MultivariateNormal(Family):
         covariances = domain.from_free(part, shape)
         if not self.structure.own:
             covariances = covariances[0]
-        matrices = np.array(self.structure.matrices(covariances, len(free), D))
-        return self.with_parameters(mean=free[:, :D], covariance=matrices)
+        return self.from_normal(free[:, :D], covariances)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..covariances import COVARIANCES
 from .base import Family, FloatArray, degenerate
 from .domains import POSITIVE, REAL
 from .support import Support
@@ -88,6 +89,33 @@ class Normal(Family):
                 "Remove such columns, or use fewer components",
             )
         return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
+
+    # what mixtures of normals are made of
+    structure: ClassVar = COVARIANCES["diag"]
+
+    def covariances(self) -> FloatArray:
+        """In the shape of the structure, (K, D)."""
+        return np.square(self.sd)
+
+    def from_normal(self, means: FloatArray, covariances: FloatArray) -> Self:
+        """Members with these means and covariances."""
+        return self.with_parameters(mean=means, sd=np.sqrt(covariances))
+
+    def mixture_model(self, weights: FloatArray) -> Any:
+        from .normal_mixtures import NormalMixture
+
+        return NormalMixture(weights, (self,))
+
+    def log_likelihood(self, statistics: CentredMoments) -> FloatArray:
+        count = statistics.counts[0]
+        squares = statistics.squares[0] + count * np.square(statistics.means[0] - self.mean)
+        terms = squares / np.square(self.sd) + count * (2 * np.log(self.sd) + math.log(2 * math.pi))
+        return np.asarray(-0.5 * terms.sum(axis=1))
+
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.norm(*self._values())
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))

@@ -56,6 +56,11 @@ class Poisson(ExponentialFamily):
     def from_means(self, *means: FloatArray) -> Self:
         return self.with_parameters(rate=means[0])
 
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.poisson(*self._values())
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.poisson(self.rate[0], (n, self.n_columns)).astype(np.float64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -66,13 +67,14 @@ def _copy_fit(source: Any, target: Any) -> Any:
     return target
 
 
-def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-    """Arrays and JSON values from which `from_state` makes the same model."""
-    arrays = {name: np.asarray(getattr(model, name)) for name in (*_ARRAYS, "lower_bounds_")}
+def plain_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Parameters of an estimator that JSON can hold, and those that are arrays.
+
+    Callables and generators of random numbers are left out.
+    """
     parameters: dict[str, Any] = {}
-    # what is saved is what was fitted, whatever has been set since
-    fitted = {"n_components": len(model.means_), "covariance_type": model._fitted_structure.name}
-    for name, value in {**model.get_params(), **fitted}.items():
+    arrays: dict[str, FloatArray] = {}
+    for name, value in given.items():
         if value is None or isinstance(value, bool | str):
             parameters[name] = value
         elif isinstance(value, np.bool_):
@@ -84,7 +86,34 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         elif isinstance(value, ConjugatePrior):
             parameters[name] = {k: np.asarray(v).tolist() for k, v in vars(value).items()}
         elif name.endswith("_init") or (name == "init_params" and not callable(value)):
-            arrays[_PARAMETER + name] = np.asarray(value, dtype=np.float64)
+            arrays[name] = np.asarray(value, dtype=np.float64)
+    return parameters, arrays
+
+
+def with_feature_names(model: E, names: Any, n_features: int) -> E:
+    """The model with the names of its columns, where there are any.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many texts as there are columns.
+    """
+    if names:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the feature names are not a list of texts")
+        if len(names) != n_features:
+            raise ValueError(f"{len(names)} feature names for {n_features} features")
+        model.__dict__["feature_names_in_"] = np.asarray(names, dtype=object)
+    return model
+
+
+def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+    """Arrays and JSON values from which `from_state` makes the same model."""
+    arrays = {name: np.asarray(getattr(model, name)) for name in (*_ARRAYS, "lower_bounds_")}
+    # what is saved is what was fitted, whatever has been set since
+    fitted = {"n_components": len(model.means_), "covariance_type": model._fitted_structure.name}
+    parameters, given = plain_parameters({**model.get_params(), **fitted})
+    arrays |= {_PARAMETER + name: value for name, value in given.items()}
     metadata = {
         "parameters": parameters,
         "converged": bool(model.converged_),
@@ -139,10 +168,4 @@ def from_state(cls: Any, arrays: dict[str, FloatArray], metadata: dict[str, Any]
     if metadata.get("report"):  # files of older versions have none
         model.fit_report_ = FitReport.from_dict(metadata["report"])
     model.n_features_in_ = D
-    if names := metadata["feature_names"]:
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("the feature names are not a list of texts")
-        if len(names) != D:
-            raise ValueError(f"{len(names)} feature names for {D} features")
-        model.feature_names_in_ = np.asarray(names, dtype=object)
-    return model
+    return with_feature_names(model, metadata["feature_names"], D)

@@ -1,0 +1,177 @@
+"""The maximum likelihood of complete data: one pass and one step, or some where a family needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import em
+from ..exceptions import DegenerateFitError, warn
+from ..families.base import Family
+from .data import Data, FloatArray
+from .information import Free, Likelihood
+from .optimise import maximise
+from .result import likelihoods_of, one_column
+
+_TOLERANCE = 1e-13  # change of the log-likelihood an observation
+_MOST_POLISHED = 12  # parameters of a part; more take too many differences
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Statistics of a pass, and the log-likelihood of the parameters they were taken with."""
+
+    statistics: Any
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A family as `em.run` wants a model: its steps are those of the family.
+
+    `accumulate_of` takes members and data and returns statistics and the log-likelihood.
+    """
+
+    members: Family
+    accumulate_of: Callable[[Family, Any], tuple[Any, float]]
+
+    def accumulate(self, data: Any) -> _Pass:
+        return _Pass(*self.accumulate_of(self.members, data))
+
+    def maximise(self, found: _Pass) -> _Steps:
+        return replace(self, members=self.members.maximise(found.statistics))
+
+
+def iterated(
+    members: Family,
+    data: Any,
+    accumulate_of: Callable[[Family, Any], tuple[Any, float]],
+    weight: float,
+    max_iter: int,
+) -> Any:
+    """Repeat the steps of a family from known parameters until the likelihood is settled."""
+    return em.run(
+        _Steps(members, accumulate_of),
+        data,
+        convergence=em.Convergence(tol=_TOLERANCE, max_iter=max_iter, scale=1 / weight),
+    )
+
+
+def fit(start: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[float, ...]]:
+    """Members (one), their statistics where it took one pass, and the trace.
+
+    Parameters
+    ----------
+    start : Family
+        Prepared. Its parameters, where they are known, are the start of an iterative family.
+    data : Data
+    max_iter : int
+        Of an iterative family.
+    """
+    members = start.members() if start.known else start
+    if not start.iterative:
+        statistics = data.statistics(members)
+        return members.maximise(statistics), statistics, ()
+    if not members.known:
+        members = members.maximise(data.statistics(members))
+
+    def step(now: Family, rows: Data) -> tuple[Any, float]:
+        return rows.statistics(now), float(rows.log_likelihood(now)[0])
+
+    run = iterated(members, data, step, data.total_weight, max_iter)
+    members, trace = run.model.members, run.log_likelihoods
+    if slow(trace, data.total_weight):
+        members, polished = _polished(members, data)
+        if not polished and run.reason == "max_iter":
+            warn(
+                f"{type(start).__name__}: the likelihood still rises after {max_iter} iterations. "
+                "Increase max_iter"
+            )
+    return members, None, trace
+
+
+def slow(trace: tuple[float, ...], weight: float) -> bool:
+    """Whether more than rounding is still to be gained, judged by how fast the gains shrink."""
+    if len(trace) < 3:
+        return True
+    before, last = trace[-2] - trace[-3], trace[-1] - trace[-2]
+    rate = last / before if before > 0 else 0.0
+    return rate > 0.3 or last > _TOLERANCE * weight
+
+
+def _polished(members: Family, data: Data) -> tuple[Family, bool]:
+    likelihoods = likelihoods_of(members, data, None)
+    if members.n_parameters > _MOST_POLISHED * len(likelihoods):
+        return members, False
+    return maximised(members, likelihoods, data.total_weight, ()), True
+
+
+def maximised(
+    members: Family, likelihoods: tuple[Likelihood, ...], weight: float, fixed: Any
+) -> Family:
+    """The maximum over all parameters that are not fixed, each independent part by itself."""
+    parts = []
+    for j, likelihood in enumerate(likelihoods):
+        part = members if len(likelihoods) == 1 else one_column(members, j)
+        free = Free(part, fixed)
+        if not len(free.moving):
+            return members
+        at = maximise(free.function(likelihood), free.at[free.moving], weight)
+        parts.append(free.members(at[None]))
+    if len(parts) == 1:
+        return parts[0]
+    return members.with_parameters(
+        **{
+            name: np.concatenate([part.parameters[name] for part in parts], axis=1)
+            for name in members.domains
+        }
+    )
+
+
+def with_fixed(
+    start: Family, data: Data, fixed: Mapping[str, Any], max_iter: int
+) -> tuple[Family, Any]:
+    """The maximum likelihood where some parameters are held, and statistics where they suffice."""
+    try:
+        members, statistics, _ = fit(start, data, max_iter)
+    except DegenerateFitError:
+        if not start.univariate:
+            raise
+        # there may be a maximum with these parameters held: from anywhere
+        members, statistics = _anywhere(start, data.n_columns), None
+        if not start.iterative:
+            statistics = data.statistics(members)
+    held = {name: held_value(members, name, value) for name, value in fixed.items()}
+    members = members.with_parameters(**held)
+    likelihoods = likelihoods_of(members, data, statistics)
+    found = maximised(members, likelihoods, data.total_weight, tuple(fixed))
+    if not np.isfinite(found.unconstrained()).all():
+        raise DegenerateFitError(
+            f"{type(start).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum"
+        )
+    return found, statistics
+
+
+def _anywhere(family: Family, n_columns: int) -> Family:
+    zero = np.zeros((1, n_columns))
+    return family.with_parameters(
+        **{name: domain.from_free(zero, ()) for name, domain in family.domains.items()}
+    )
+
+
+def held_value(members: Family, name: str, value: Any) -> FloatArray:
+    """A value that a user gave for a parameter, in the shape of members."""
+    shape = getattr(members, name).shape
+    try:
+        array = np.broadcast_to(np.asarray(value, dtype=np.float64), shape[1:])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"fixed: {name} must have the shape {shape[1:]}, but it is {value!r}"
+        ) from error
+    domain = members.domains[name]
+    if not domain.contains(array):
+        raise ValueError(f"fixed: {name} must be {domain.describe()}, but it is {value!r}")
+    return np.array(array[None])

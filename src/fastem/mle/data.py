@@ -1,0 +1,158 @@
+"""What is fitted: rows, their weights and responses, examined and handed out in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from sklearn.utils.validation import _get_feature_names
+
+from .._validation import check_sample_weight
+from ..families.base import Family
+from ..families.passes import total
+
+FloatArray = NDArray[Any]
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows of data with their weights.
+
+    Parameters
+    ----------
+    X : array of shape (n, D), float64 or float32
+        With the response as the last column, where there is one.
+    weights : array of shape (n,) or None
+        None: each row counts 1.
+    names : tuple of str or None
+        Of the columns of X, where they have names.
+    n_threads : int
+    """
+
+    X: FloatArray
+    weights: FloatArray | None = None
+    names: tuple[str, ...] | None = None
+    n_threads: int = 1
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, n."""
+        return len(self.X)
+
+    @property
+    def n_columns(self) -> int:
+        """Numbers a row, the response included."""
+        return self.X.shape[1]
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        return float(self.n_rows if self.weights is None else self.weights.sum())
+
+    def rows(self, part: slice) -> FloatArray:
+        """A block of rows, float64."""
+        return np.asarray(self.X[part], dtype=np.float64)
+
+    def column(self, j: int) -> Data:
+        """One of the columns by itself."""
+        return self if self.n_columns == 1 else replace(self, X=self.X[:, j : j + 1])
+
+    def total(self, function: Callable[[slice], S], width: int = 1) -> S:
+        """The sum of what a function gives for each block; `width` members are looked at."""
+        return total(function, self.n_rows, max(self.n_columns, width), self.n_threads)
+
+    def statistics(self, members: Family) -> Any:
+        """Sufficient statistics for one member."""
+
+        def block(part: slice) -> Any:
+            weights = None if self.weights is None else self.weights[part, None]
+            return members.accumulate(self.rows(part), weights)
+
+        return self.total(block)
+
+    def log_likelihood(self, members: Family) -> FloatArray:
+        """Weighted log-likelihood of each of the members, (K,), by a pass over the rows."""
+
+        def block(part: slice) -> FloatArray:
+            densities = members.log_densities(self.rows(part))
+            if self.weights is None:
+                return np.asarray(densities.sum(axis=0))
+            weights = self.weights[part]
+            counted = weights > 0  # a row that is left out may have any density
+            return np.asarray(weights[counted] @ densities[counted])
+
+        return self.total(block, members.n_members)
+
+
+def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1) -> Data:
+    """Examine what a user gave.
+
+    Parameters
+    ----------
+    X : array-like of shape (n,) or (n, D)
+    y : array-like of shape (n,), optional
+        The response of a regression.
+    sample_weight : array-like of shape (n,), optional
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is missing, infinite or no number, or if the lengths differ.
+    """
+    names = _get_feature_names(X)
+    rows = np.asarray(table(X, "X"))
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    if y is not None:
+        response = np.asarray(table(y, "y"), dtype=np.float64)
+        if response.ndim == 2 and response.shape[1] == 1:
+            response = response[:, 0]
+        if response.ndim != 1:
+            raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
+        same_length(response, rows, "y")
+        rows = np.column_stack([rows, response])
+    weights = check_sample_weight(sample_weight, rows)
+    if weights is not None and (weights == 1).all():
+        weights = None
+    return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
+
+
+def table(values: Any, name: str) -> FloatArray:
+    """An array of finite float64 or float32 numbers with one or two axes."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array: drop the rows that are masked")
+    try:
+        array: FloatArray = check_array(
+            values,
+            dtype=[np.float64, np.float32],
+            ensure_2d=False,
+            ensure_all_finite=False,
+            ensure_min_features=1,
+            input_name=name,
+        )
+    except (TypeError, ValueError) as error:
+        error.args = (f"{name}: {error}",)
+        raise
+    missing = np.isnan(array)
+    if missing.any():
+        n = int(np.count_nonzero(missing))
+        row = int(np.argwhere(missing)[0][0])
+        raise ValueError(
+            f"{name} has {n} value{'s' if n > 1 else ''} that {'are' if n > 1 else 'is'} NaN, the "
+            f"first in row {row}, counted from 0. Leave such rows out; or, if bounds of the value "
+            "are known, put a bound in its place and say so with censored= (a value of which "
+            "nothing is known is censored to the right of the lowest possible value)"
+        )
+    return array
+
+
+def same_length(values: Any, X: Any, name: str) -> None:
+    """Refuse what has not one entry for each row."""
+    if len(values) != len(X):
+        raise ValueError(
+            f"{name} has {len(values)} entries, but X has {len(X)} rows: give one for each row"
+        )

@@ -1,0 +1,150 @@
+"""Standard errors and confidence intervals from the observed information."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from ..families.base import Family
+from ..families.domains import Interval
+from .derivatives import derivatives, jacobian
+
+FloatArray = NDArray[Any]
+
+#: log-likelihood of each of some members
+Likelihood = Callable[[Family], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """What the curvature of the log-likelihood says of the parameters of one member.
+
+    Parameters
+    ----------
+    covariance : array of shape (Q, Q)
+        Of all numbers of the parameters, one parameter after the other; 0 for what is fixed, NaN
+        where the likelihood is no parabola.
+    trouble : str or None
+        Why there are no standard errors.
+    rough : bool
+        Whether the likelihood has kinks, and its curvature is taken over two standard errors.
+    """
+
+    covariance: FloatArray
+    trouble: str | None = None
+    rough: bool = False
+
+
+class Free:
+    """One member as a function of its free coordinates, some of which may be held.
+
+    Parameters
+    ----------
+    member : Family
+        Of one member.
+    fixed : collection of str
+        Parameters that are held.
+    """
+
+    def __init__(self, member: Family, fixed: Any = ()) -> None:
+        self.member, self.fixed = member, fixed
+        sizes = [(name, member._shapes(name)[2]) for name in member.domains]
+        self.at = member.unconstrained()[0]
+        held = [np.full(size, name in fixed) for name, size in sizes]
+        self.moving = np.flatnonzero(~np.concatenate(held))
+
+    def members(self, points: FloatArray) -> Family:
+        """Members at some points (M, P)."""
+        free = np.repeat(self.at[None], len(points), axis=0)
+        free[:, self.moving] = points
+        members = self.member.from_unconstrained(free)
+        # a value at the edge of its domain has no free coordinates: what is held stays as it is
+        held = {
+            name: np.repeat(self.member.parameters[name], len(points), axis=0)
+            for name in self.fixed
+        }
+        return members.with_parameters(**held)
+
+    def numbers(self, points: FloatArray) -> FloatArray:
+        """The parameters at some points, side by side, (M, Q)."""
+        members = self.members(points)
+        return np.concatenate(
+            [value.reshape(len(points), -1) for value in members.parameters.values()], axis=1
+        )
+
+    def function(self, likelihood: Likelihood) -> Callable[[FloatArray], FloatArray]:
+        """The log-likelihood at some points; -inf where there is none."""
+
+        def values(points: FloatArray) -> FloatArray:
+            with np.errstate(all="ignore"):
+                found = likelihood(self.members(points))
+            return np.where(np.isnan(found), -np.inf, found)
+
+        return values
+
+
+def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any = ()) -> Information:
+    """The inverse of the observed information, carried over to the parameters (delta method).
+
+    Parameters
+    ----------
+    member : Family
+        The maximum likelihood, as one member.
+    likelihood : callable
+        Takes members and returns their log-likelihoods.
+    weight : float
+        Observations, the sum of their weights.
+    fixed : collection of str
+        Parameters that were not estimated.
+
+    References
+    ----------
+    Efron, Hinkley (1978), Assessing the accuracy of the maximum likelihood estimator, Biometrika
+    65, 457-482.
+    """
+    free = Free(member, fixed)
+    at = free.at[free.moving]
+    n_numbers = free.numbers(at[None]).shape[1]
+    nothing = np.full((n_numbers, n_numbers), np.nan)
+    found = derivatives(free.function(likelihood), at, weight)
+    if found.trouble is not None:
+        return Information(nothing, found.trouble)
+    try:
+        np.linalg.cholesky(-found.hessian)
+    except np.linalg.LinAlgError:
+        return Information(nothing, "the likelihood has no curvature in some direction")
+    if found.gain > (1e-3 if not found.rough else 1.0):
+        return Information(nothing, "the likelihood still rises here: this is no maximum of it")
+    J = jacobian(free.numbers, at)
+    # the scales of the coordinates may differ by any factor
+    scale = 1 / np.sqrt(-np.diag(found.hessian))
+    inverse = np.linalg.inv(-found.hessian * np.outer(scale, scale)) * np.outer(scale, scale)
+    return Information(J @ inverse @ J.T, None, found.rough)
+
+
+def interval(
+    value: FloatArray, error: FloatArray, low: FloatArray, high: FloatArray, level: float
+) -> FloatArray:
+    """Confidence intervals within the bounds of numbers, (..., 2).
+
+    Symmetric for the number itself where it has no bounds, for its distance's logarithm where it
+    has one, for the logit where it has two.
+    """
+    quantile = ndtri(0.5 + level / 2)
+    result = np.empty((*np.shape(value), 2))
+    for place in np.ndindex(np.shape(value)):
+        x, a, b = value[place], low[place], high[place]
+        within = Interval(float(a), float(b))
+        if not np.isfinite(error[place]) or not a < x < b:
+            result[place] = np.nan
+            continue
+        slope = np.prod([x - a if np.isfinite(a) else 1.0, b - x if np.isfinite(b) else 1.0])
+        slope /= b - a if np.isfinite(a) and np.isfinite(b) else 1.0
+        reach = quantile * error[place] / slope * np.array([-1.0, 1.0])
+        result[place] = within.from_free(within.to_free(x) + reach)
+    return result
