@@ -112,13 +112,16 @@ class MultivariateNormal(Family):
         return self.from_normal(statistics.means, covariances)
 
     def log_likelihood(self, statistics: Scatter) -> FloatArray:
-        structure, D = self.structure, self.n_columns
-        counts = statistics.counts[0]
-        way = structure.moments(statistics.counts[:1], statistics.means[:1] - self.mean[:1])
-        scatter = structure.matrices(statistics.second + way, 1, D)[0]
-        matrix = self.covariance[0]
-        logs = D * math.log(2 * math.pi) + np.linalg.slogdet(matrix)[1]
-        return np.array([-0.5 * (counts * logs + np.trace(np.linalg.solve(matrix, scatter)))])
+        structure, D, counts = self.structure, self.n_columns, statistics.counts
+        result = np.empty(self.n_members)
+        for k, (mean, matrix) in enumerate(zip(self.mean, self.covariance, strict=True)):
+            second = statistics.second + structure.moments(counts, statistics.means - mean)
+            # a sum over the columns, in spherical ones: their mean has the same trace
+            shared = second / structure.features_pooled(D)
+            scatter = structure.matrices(shared, 1, D)[0]
+            logs = D * math.log(2 * math.pi) + np.linalg.slogdet(matrix)[1]
+            result[k] = -0.5 * (counts[0] * logs + np.trace(np.linalg.solve(matrix, scatter)))
+        return result
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         noise = random_state.standard_normal((n, self.n_columns))
@@ -130,10 +133,9 @@ class MultivariateNormal(Family):
 
     # --- free coordinates: the means, and what is free in a covariance of this structure --------
 
-    @property
-    def n_parameters(self) -> int:
-        D = self.n_columns
-        return D + self.structure.n_parameters(1, D)
+    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        lead, value, size = super()._shapes(name)
+        return lead, value, size if len(value) == 1 else self.structure.n_parameters(1, value[0])
 
     @property
     def n_parameters_together(self) -> int:

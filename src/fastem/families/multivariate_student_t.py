@@ -204,14 +204,15 @@ class MultivariateStudentT(Family):
 def _curvature(d: FloatArray, s: float) -> FloatArray:
     """Second derivative of log(1 + s d) / s by s: the integral of 2 t^2 / (1 + s t)^3 to d."""
     z = s * d
-    small = np.minimum(z, _SERIES)
-    series = np.zeros_like(z)
+    share = z / (1 + z)
+    result = (2 * np.log1p(z) - share * (2 + share)) / s**3
+    near = z < _SERIES  # where that cancels
+    small = z[near]
+    series = np.zeros_like(small)
     for k in range(12, -1, -1):
         series = (k + 1) * (k + 2) / (k + 3) - small * series
-    y = np.maximum(z, _SERIES)
-    share = y / (1 + y)
-    closed = (2 * np.log1p(y) - 2 * share - share * share) / y**3
-    return np.asarray(d**3 * np.where(z < _SERIES, series, closed))
+    result[near] = d[near] ** 3 * series
+    return np.asarray(result)
 
 
 @dataclass(frozen=True)

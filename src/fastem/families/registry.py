@@ -13,6 +13,7 @@ from .multivariate_student_t import MultivariateStudentT as MultivariateStudentT
 from .negative_binomial import NegativeBinomial as NegativeBinomial
 from .normal import Normal as Normal
 from .poisson import Poisson as Poisson
+from .product import Product as Product
 
 #: name of the class -> class
 FAMILIES: dict[str, type[Family]] = {
