@@ -5,6 +5,7 @@ Each entry adds its family to the contract suite in test_families.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,11 @@ def categorical(*columns: list[float]) -> Callable[[Any], Any]:
     return lambda X: sum(of(x) for of, x in zip(of_each, np.atleast_2d(X.T), strict=True))
 
 
+def columns(frozen: Any) -> Callable[[Any], Any]:
+    """SciPy's log-density of rows of independent columns."""
+    return lambda X: frozen.logpdf(X).sum(axis=1)
+
+
 EXAMPLES: dict[str, list[Example]] = {
     "Bernoulli": [
         Example(F["Bernoulli"](0.3), stats.bernoulli(0.3).logpmf),
@@ -45,6 +51,12 @@ EXAMPLES: dict[str, list[Example]] = {
             F["Bernoulli"]([0.1, 0.5, 0.9]),
             lambda X: stats.bernoulli([0.1, 0.5, 0.9]).logpmf(X).sum(axis=1),
         ),
+    ],
+    "Beta": [
+        Example(F["Beta"](2.0, 3.0), stats.beta(2.0, 3.0).logpdf),
+        Example(F["Beta"](0.3, 0.6), stats.beta(0.3, 0.6).logpdf),
+        Example(F["Beta"](4000.0, 20.0), stats.beta(4000.0, 20.0).logpdf),
+        Example(F["Beta"]([1.0, 0.7], [5.0, 30.0]), columns(stats.beta([1.0, 0.7], [5.0, 30.0]))),
     ],
     "Binomial": [
         Example(F["Binomial"](0.3, 10), stats.binom(10, 0.3).logpmf, outside=[11]),
@@ -90,6 +102,11 @@ EXAMPLES: dict[str, list[Example]] = {
             lambda X: stats.dirichlet([1000.0, 2.0, 300.0, 50.0]).logpdf(X.T / X.sum(axis=1)),
         ),
     ],
+    "Exponential": [
+        Example(F["Exponential"](0.7), stats.expon(scale=1 / 0.7).logpdf),
+        Example(F["Exponential"](1e12), stats.expon(scale=1e-12).logpdf),
+        Example(F["Exponential"]([0.1, 3.0]), columns(stats.expon(scale=[10.0, 1 / 3]))),
+    ],
     "Gamma": [
         Example(F["Gamma"](2.5, 1.5), stats.gamma(2.5, scale=1.5).logpdf),
         Example(F["Gamma"](0.3, 40.0), stats.gamma(0.3, scale=40.0).logpdf),
@@ -104,6 +121,21 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(
             F["Geometric"]([0.99, 0.02]),
             lambda X: stats.geom([0.99, 0.02]).logpmf(X).sum(axis=1),
+        ),
+    ],
+    "Laplace": [
+        Example(F["Laplace"](1.0, 2.0), stats.laplace(1.0, 2.0).logpdf),
+        Example(F["Laplace"](-1e8, 1.0), stats.laplace(-1e8, 1.0).logpdf),
+        Example(
+            F["Laplace"]([0.0, 5.0], [1e-3, 7.0]), columns(stats.laplace([0.0, 5.0], [1e-3, 7.0]))
+        ),
+    ],
+    "LogNormal": [
+        Example(F["LogNormal"](1.0, 0.5), stats.lognorm(0.5, scale=math.exp(1.0)).logpdf),
+        Example(F["LogNormal"](-27.0, 1e-4), stats.lognorm(1e-4, scale=math.exp(-27.0)).logpdf),
+        Example(
+            F["LogNormal"]([0.0, 27.0], [0.7, 0.1]),
+            columns(stats.lognorm([0.7, 0.1], scale=np.exp([0.0, 27.0]))),
         ),
     ],
     "Multinomial": [
@@ -214,6 +246,39 @@ EXAMPLES: dict[str, list[Example]] = {
                 )
                 + stats.multivariate_t([1.0, 2.0], np.eye(2), df=3.5).logpdf(X[:, 1:3])
             ),
+        ),
+    ],
+    "StudentT": [
+        Example(F["StudentT"](4.0, 1.0, 2.0), stats.t(4.0, 1.0, 2.0).logpdf),
+        Example(F["StudentT"](0.7, 0.0, 1e-12), stats.t(0.7, 0.0, 1e-12).logpdf),
+        Example(F["StudentT"](9.0, 1e8, 1.0), stats.t(9.0, 1e8, 1.0).logpdf),
+        Example(
+            F["StudentT"]([1.5, 3.0], [0.0, -4.0], [1.0, 50.0]),
+            columns(stats.t([1.5, 3.0], [0.0, -4.0], [1.0, 50.0])),
+        ),
+    ],
+    "Uniform": [
+        Example(F["Uniform"](-1.0, 3.0), stats.uniform(-1.0, 4.0).logpdf),
+        Example(F["Uniform"](1e8, 1e8 + 1), stats.uniform(1e8, 1.0).logpdf),
+        Example(
+            F["Uniform"]([0.0, -5.0], [1e-6, 5.0]), columns(stats.uniform([0, -5], [1e-6, 10]))
+        ),
+    ],
+    "VonMises": [
+        Example(F["VonMises"](1.0, 2.0), stats.vonmises(2.0, loc=1.0).logpdf),
+        Example(F["VonMises"](-2.0, 0.3), stats.vonmises(0.3, loc=-2.0).logpdf),
+        Example(F["VonMises"](3.0, 1e6), stats.vonmises(1e6, loc=3.0).logpdf),
+        Example(
+            F["VonMises"]([0.0, 1.5], [5.0, 80.0]), columns(stats.vonmises([5.0, 80.0], [0.0, 1.5]))
+        ),
+    ],
+    "Weibull": [
+        Example(F["Weibull"](1.5, 2.0), stats.weibull_min(1.5, scale=2.0).logpdf),
+        Example(F["Weibull"](0.6, 1e12), stats.weibull_min(0.6, scale=1e12).logpdf),
+        Example(F["Weibull"](500.0, 1e-12), stats.weibull_min(500.0, scale=1e-12).logpdf),
+        Example(
+            F["Weibull"]([0.8, 4.0], [1.0, 70.0]),
+            columns(stats.weibull_min([0.8, 4.0], scale=[1.0, 70.0])),
         ),
     ],
 }

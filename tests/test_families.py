@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from distributions import EXAMPLES
 
+from fastem.families.base import Family
 from fastem.families.registry import FAMILIES
 
 CASES = [
@@ -26,13 +27,15 @@ def fitted(start, X, responsibilities=None):
     members = start.prepared(X)
     for _ in range(2000 if start.iterative else 1):
         before, members = members, members.maximise(members.accumulate(X, responsibilities))
-        if start.iterative and before.known and settled(before, members):
+        if before.known and settled(before, members):
             break
     return members
 
 
 def settled(before, after):
-    return np.abs(after.unconstrained() - before.unconstrained()).max() < 1e-12
+    """Whether a step has changed nothing but the last digits."""
+    pairs = zip(before.parameters.values(), after.parameters.values(), strict=True)
+    return all(np.allclose(b, a, rtol=1e-13, atol=0) for b, a in pairs)
 
 
 def weighted_log_likelihood(members, X, responsibilities):
@@ -134,6 +137,20 @@ def test_statistics_add_up(example):
 
 
 @pytest.mark.parametrize("example", CASES)
+def test_one_pass_has_the_statistics_of_all_rows(example):
+    X = data_of(example.family, 5, 20_000)
+    members = example.family.members().prepared(X)
+    plain = members.maximise(members.accumulate(X, None))
+    for n_threads in (1, 3):
+        once = members.maximise(members.accumulate_all(X, None, n_threads))
+        for name in plain.domains:
+            np.testing.assert_allclose(getattr(once, name), getattr(plain, name), rtol=1e-9)
+    X[11, -1] = np.nan
+    with pytest.raises(ValueError, match=rf"(?s){type(members).__name__}.*row 11"):
+        members.accumulate_all(X, None, 2)
+
+
+@pytest.mark.parametrize("example", CASES)
 def test_an_integer_weight_repeats_the_row(example):
     X = data_of(example.family, 6, 500)
     weights = np.random.default_rng(2).integers(0, 4, 500)
@@ -199,12 +216,12 @@ def test_repr_shows_the_parameters(example):
 def test_scipys_distribution_is_the_same(example):
     family = example.family
     x = family.sample(50, 8)
-    try:
-        frozen = family.scipy()
-    except NotImplementedError as error:
-        assert type(family).__name__ in str(error)
+    if type(family).scipy is Family.scipy:
+        with pytest.raises(NotImplementedError, match=type(family).__name__):
+            family.scipy()
         return
-    log_density = frozen.logpdf if hasattr(frozen.dist, "logpdf") else frozen.logpmf
+    frozen = family.scipy()
+    log_density = frozen.logpdf if hasattr(frozen, "logpdf") else frozen.logpmf
     values = log_density(x)
     np.testing.assert_allclose(
         family.log_density(x),
@@ -214,5 +231,8 @@ def test_scipys_distribution_is_the_same(example):
     )
     if not family.univariate:
         return
-    np.testing.assert_allclose(frozen.mean(), family.mean, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(frozen.var(), family.variance, rtol=1e-7)
+    if np.isfinite(family.mean).all():
+        np.testing.assert_allclose(frozen.mean(), family.mean, rtol=1e-9, atol=1e-12)
+    if np.isfinite(family.variance).all():
+        # SciPy integrates some numerically
+        np.testing.assert_allclose(frozen.var(), family.variance, rtol=1e-4)

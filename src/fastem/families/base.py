@@ -17,9 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import DegenerateFitError
 from .domains import Domain
+from .passes import total
 from .support import Support
 
 FloatArray = NDArray[Any]
+
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+
+
+class _OutsideError(Exception):
+    """Rows of a block are not within the support."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,6 +167,39 @@ class Family(ABC):
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         """Which rows have a density above 0 under the only member, (n,)."""
         return self.inside(X)
+
+    def accumulate_all(
+        self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1
+    ) -> Any:
+        """Statistics of all rows, that are examined in the same pass over memory.
+
+        As much as `prepared`, and the total of `accumulate`, for a family that has nothing to
+        prepare.
+
+        Parameters
+        ----------
+        X : array of shape (n, D), float64
+        responsibilities : array of shape (n, K) or None
+        n_threads : int, default=1
+
+        Raises
+        ------
+        ValueError
+            If rows are not within the support.
+        """
+
+        def examined(rows: slice) -> Any:
+            if not self.support.holds(X[rows]):
+                raise _OutsideError
+            return self.accumulate(
+                X[rows], None if responsibilities is None else responsibilities[rows]
+            )
+
+        try:
+            return total(examined, len(X), X.shape[1], n_threads)
+        except _OutsideError:
+            self.support.check(X, type(self).__name__, n_threads)
+            raise
 
     # --- parameters ---------------------------------------------------------------------------
 
@@ -390,6 +430,27 @@ class Family(ABC):
             "and variance are what it offers"
         )
 
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What stands for a value of this one distribution of which only bounds are known.
+
+        The expectations of the sufficient statistics under these values and probabilities are those
+        under the distribution given low < x <= high. Here they are nodes of a quadrature, or all
+        the values of a discrete distribution; a family with closed forms has fewer.
+
+        Parameters
+        ----------
+        low, high : array of shape (n,)
+            Within the closed support, or infinite.
+
+        Returns
+        -------
+        values, probabilities : array of shape (n, q)
+            The probabilities of each row sum to 1.
+        """
+        from .truncation import nodes
+
+        return nodes(self, low, high)
+
     def _values(self) -> tuple[Any, ...]:
         """Parameters of this one distribution, in their order: numbers, or arrays of D."""
         one = self._single().member(0).scalar()
@@ -455,3 +516,8 @@ def _shown(value: FloatArray) -> str:
 def degenerate(family: Family, why: str, remedy: str) -> DegenerateFitError:
     """The error for a likelihood without a maximum."""
     return DegenerateFitError(f"{type(family).__name__}: {why}. {remedy}")
+
+
+def collapsed(spread: FloatArray, location: Any) -> NDArray[np.bool_]:
+    """Where values differ by rounding alone: their spread is a few digits of their location."""
+    return np.asarray(~(spread > _ROUNDING * np.abs(location)))

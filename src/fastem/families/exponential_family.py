@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -100,7 +101,8 @@ class ExponentialFamily(Family):
         return linear_log_densities(self, X)
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
-        return linear_moments(self, X, responsibilities)
+        # each part by itself: side by side they would be copied
+        return moments(self.sufficient(X), self.base(X), responsibilities)
 
     def maximise(self, statistics: Moments) -> Self:
         means = statistics.sums / statistics.counts[:, None]
@@ -142,15 +144,18 @@ def linear_log_densities(family: Linear, X: FloatArray) -> FloatArray:
     return result
 
 
-def linear_moments(family: Linear, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
-    """Sums of T(x) and h(x) of some rows; see `Family.accumulate`."""
-    T, h = family.statistics(X), family.base(X)
+def moments(
+    parts: Sequence[FloatArray], h: FloatArray | None, responsibilities: FloatArray | None
+) -> Moments:
+    """Sums of T(x), in some parts (n, d_i), and of h(x) (n,); see `Family.accumulate`."""
     if responsibilities is None:
         base = np.zeros(1) if h is None else h.sum(keepdims=True)
-        return Moments(np.array([float(len(X))]), T.sum(axis=0, keepdims=True), base)
+        sums = [part.sum(axis=0, keepdims=True) for part in parts]
+        return Moments(np.array([float(len(parts[0]))]), np.concatenate(sums, axis=1), base)
     counts = responsibilities.sum(axis=0)
     base = np.zeros_like(counts) if h is None else h @ responsibilities
-    return Moments(counts, responsibilities.T @ T, base)
+    sums = [responsibilities.T @ part for part in parts]
+    return Moments(counts, np.concatenate(sums, axis=1), base)
 
 
 def linear_log_likelihood(family: Linear, statistics: Moments) -> FloatArray:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import gammaln
 
-from .base import FloatArray, degenerate
+from .base import FloatArray, collapsed, degenerate
+from .differences import log_minus_digamma, scaled_trigamma_minus_1
 from .domains import POSITIVE
 from .exponential_family import ExponentialFamily
 from .newton import root
@@ -30,6 +31,11 @@ class Gamma(ExponentialFamily):
     ----------
     Minka (2002), Estimating a Gamma distribution. The maximum has mean = shape * scale, and
     log(shape) - digamma(shape) = log(mean of x) - mean of log x.
+
+    Notes
+    -----
+    Large estimates of the shape keep a relative accuracy of about shape |log x| times the rounding
+    of a double, as a difference of means of log x is what they depend on.
     """
 
     shape: Any = None
@@ -51,7 +57,7 @@ class Gamma(ExponentialFamily):
     def from_means(self, *means: FloatArray) -> Self:
         mean, mean_log = means
         gap = np.log(mean) - mean_log
-        if not (gap > 1e-14).all():
+        if collapsed(gap, np.maximum(np.abs(mean_log), 1.0)).any():
             raise degenerate(
                 self,
                 "all values are equal, and the shape would be infinite",
@@ -62,8 +68,9 @@ class Gamma(ExponentialFamily):
         shape = np.exp(
             root(
                 lambda log_shape: (
-                    log_shape - digamma(np.exp(log_shape)) - gap,
-                    1 - np.exp(log_shape) * polygamma(1, np.exp(log_shape)),
+                    np.log(log_minus_digamma(np.exp(log_shape)) / gap),
+                    -scaled_trigamma_minus_1(np.exp(log_shape))
+                    / log_minus_digamma(np.exp(log_shape)),
                 ),
                 np.log(start),
             )

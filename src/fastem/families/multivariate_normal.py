@@ -76,6 +76,7 @@ class MultivariateNormal(Family):
         return COVARIANCES[self.covariance_type]
 
     # what mixtures of normals are made of, beside the structure
+    @property
     def covariances(self) -> FloatArray:
         """Those of the members in the shape of their structure, as scikit-learn's."""
         return self.structure.compact(self.covariance)
@@ -92,7 +93,7 @@ class MultivariateNormal(Family):
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         structure, D = self.structure, self.n_columns
-        factors = structure.precisions_cholesky(self.covariances())
+        factors = structure.precisions_cholesky(self.covariances)
         # half the log-determinants of the precisions, (K,) or (1,)
         constants = structure.log_determinants(factors, D) - 0.5 * D * math.log(2 * math.pi)
         result = np.empty((len(X), self.n_members))
@@ -151,7 +152,7 @@ class MultivariateNormal(Family):
     def unconstrained(self) -> FloatArray:
         K = self.n_members
         domain, shape = self._one
-        covariances = np.broadcast_to(self.covariances(), (K, *shape))
+        covariances = np.broadcast_to(self.covariances, (K, *shape))
         return np.concatenate([self.mean, domain.to_free(covariances).reshape(K, -1)], axis=1)
 
     def from_unconstrained(self, free: FloatArray) -> Self:

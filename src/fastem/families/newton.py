@@ -12,11 +12,13 @@ FloatArray = NDArray[Any]
 
 _STEPS = 200
 _WIDEST_STEP = 10.0
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+_LAST_STEP = 1e-9
 
 
 def root(
-    function: Callable[[FloatArray], tuple[FloatArray, FloatArray]], start: FloatArray
+    function: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    start: FloatArray,
+    last_step: float = _LAST_STEP,
 ) -> FloatArray:
     """Where monotone functions of one variable are 0, each element by itself.
 
@@ -27,6 +29,9 @@ def root(
         or falling.
     start : array
         Finite.
+    last_step : float
+        The step, relative to x where that is above 1, that is the last: Newton's steps shrink
+        quadratically, so that what is left of it has its square, which is below rounding.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def root(
             middle = (low + high) / 2
         one_sided = x + np.where(above, 1, -1) * _WIDEST_STEP
         middle = np.where(np.isfinite(low) & np.isfinite(high), middle, one_sided)
-        settled = (value == 0) | (np.abs(step) <= _ROUNDING * np.maximum(np.abs(x), 1.0))
+        settled = (value == 0) | (np.abs(step) <= last_step * np.maximum(np.abs(x), 1.0))
         new = np.where(inside, new, np.where(settled, x, middle))
         if settled.all():
             return new

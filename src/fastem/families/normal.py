@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from ..covariances import COVARIANCES
-from .base import Family, FloatArray, degenerate
+from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
 from .support import Support
+from .truncation import log_difference
+
+_ROOT = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,26 @@ class CentredMoments:
             self.means + share[:, None] * way,
             self.squares + other.squares + (self.counts * share)[:, None] * np.square(way),
         )
+
+    def deviations(self) -> FloatArray:
+        """Standard deviations, (K, D)."""
+        return np.sqrt(self.squares / self.counts[:, None])
+
+
+def centred_moments(X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
+    """The moments of rows (n, D), with weights (n, K) or each with 1."""
+    if responsibilities is None:
+        means = X.mean(axis=0)
+        away = X - means
+        squares = np.square(away, out=away).sum(axis=0)
+        return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
+    counts = responsibilities.sum(axis=0)
+    shares = np.divide(
+        responsibilities, counts, out=np.zeros_like(responsibilities), where=counts > 0
+    )
+    means = shares.T @ X
+    squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
+    return CentredMoments(counts, means, np.array(squares))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,31 +92,22 @@ class Normal(Family):
         return result
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
-        if responsibilities is None:
-            means = X.mean(axis=0)
-            squares = np.square(X - means).sum(axis=0)
-            return CentredMoments(np.array([float(len(X))]), means[None], squares[None])
-        counts = responsibilities.sum(axis=0)
-        shares = np.divide(
-            responsibilities, counts, out=np.zeros_like(responsibilities), where=counts > 0
-        )
-        means = shares.T @ X
-        squares = [r @ np.square(X - m) for r, m in zip(responsibilities.T, means, strict=True)]
-        return CentredMoments(counts, means, np.array(squares))
+        return centred_moments(X, responsibilities)
 
     def maximise(self, statistics: CentredMoments) -> Self:
-        variance = statistics.squares / statistics.counts[:, None]
-        if not (variance > 0).all():
+        sd = statistics.deviations()
+        if collapsed(sd, statistics.means).any():
             raise degenerate(
                 self,
                 "all values are equal, and the standard deviation would be 0",
                 "Remove such columns, or use fewer components",
             )
-        return self.with_parameters(mean=statistics.means, sd=np.sqrt(variance))
+        return self.with_parameters(mean=statistics.means, sd=sd)
 
     # what mixtures of normals are made of
     structure: ClassVar = COVARIANCES["diag"]
 
+    @property
     def covariances(self) -> FloatArray:
         """In the shape of the structure, (K, D)."""
         return np.square(self.sd)
@@ -117,6 +132,19 @@ class Normal(Family):
 
         return stats.norm(*self._values())
 
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Two values with the mean and the variance of what is truncated."""
+        mean, sd = self._values()
+        values, probabilities = normal_moments(mean, sd, low, high)
+        # cancellation: far out, and in narrow intervals
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            nodes, shares = super().truncated(low[bad], high[bad])
+            mean = (nodes * shares).sum(axis=1, keepdims=True)
+            reach = np.sqrt((shares * np.square(nodes - mean)).sum(axis=1, keepdims=True))
+            values[bad] = np.concatenate([mean - reach, mean + reach], axis=1)
+        return values, probabilities
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.normal(self.mean[0], self.sd[0], (n, self.n_columns))
 
@@ -135,3 +163,29 @@ class Normal(Family):
 
     def formula(self) -> str:
         return f"N({float(self.mean):.6g}, {float(self.sd):.6g}**2)"
+
+
+def normal_moments(
+    mean: float, sd: float, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean -+ standard deviation of truncated normals, and probabilities of a half each.
+
+    NaN where the formula loses digits. Johnson, Kotz, Balakrishnan (1994), chapter 13, 10.1.
+    """
+    a, b = (low - mean) / sd, (high - mean) / sd
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        log_mass = np.where(
+            a > 0, log_difference(log_ndtr(-b), log_ndtr(-a)), log_difference(*_cdfs(a, b))
+        )
+        at_a, at_b = (np.exp(-0.5 * np.square(z) - log_mass) / _ROOT for z in (a, b))
+        ends = np.where(np.isinf(a), 0.0, a * at_a) - np.where(np.isinf(b), 0.0, b * at_b)
+        shift = at_a - at_b
+        variance = 1 + ends - np.square(shift)
+    lost = ~(variance > 1e-4 * (1 + np.abs(ends) + np.square(shift)))
+    reach = np.sqrt(np.where(lost, np.nan, variance))
+    values = mean + sd * np.stack([shift - reach, shift + reach], axis=1)
+    return values, np.full(values.shape, 0.5)
+
+
+def _cdfs(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(log_ndtr(a)), np.asarray(log_ndtr(b))

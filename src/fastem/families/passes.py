@@ -6,18 +6,30 @@ bits of a result do not depend on the threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 S = TypeVar("S")
+P = TypeVar("P")
 
-_BLOCK_NUMBERS = 1 << 15  # 256 KB of doubles: temporaries of a few of them stay in a core's cache
+_BLOCK_NUMBERS = 1 << 16  # 512 KB of doubles: temporaries of a few of them stay near a core
 _FEWEST_ROWS = 256
+_RUNS = 16  # of blocks for each thread: handing out every block by itself costs as much as a sum
+_LONGEST_RUN = 8
+
+
+class Threaded(ABC):
+    """Statistics that go over rows again when they are maximised, on as many threads as told."""
+
+    @abstractmethod
+    def on_threads(self, n_threads: int) -> Self:
+        """The same, on so many threads."""
 
 
 def blocks(n_rows: int, n_columns: int = 1) -> list[slice]:
@@ -46,7 +58,11 @@ def each_block(
         Numbers a row for which temporaries are made.
     n_threads : int, default=1
     """
-    parts = blocks(n_rows, n_columns)
+    return each(function, blocks(n_rows, n_columns), n_threads)
+
+
+def each(function: Callable[[P], S], parts: Sequence[P], n_threads: int = 1) -> list[S]:
+    """What a function returns for each of some parts of the data, in their order."""
     n_threads = min(n_threads, len(parts))
     if len(parts) == 1:
         return [function(part) for part in parts]
@@ -57,27 +73,35 @@ def each_block(
             return [function(part) for part in parts]
         pool = ThreadPoolExecutor(n_threads)
         try:
-            return list(_in_order(pool, function, parts))
+            return list(_in_order(pool, function, parts, n_threads))
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # an interrupt ends it at a block
+            pool.shutdown(wait=True, cancel_futures=True)  # an interrupt ends it at a run of blocks
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[slice], S], parts: list[slice]
+    pool: ThreadPoolExecutor, function: Callable[[P], S], parts: Sequence[P], n_threads: int
 ) -> Iterator[S]:
-    futures = [pool.submit(function, part) for part in parts]
-    return (future.result() for future in futures)
+    length = min(_LONGEST_RUN, max(1, len(parts) // (_RUNS * n_threads)))
+    futures = [
+        pool.submit(lambda run: [function(part) for part in run], parts[i : i + length])
+        for i in range(0, len(parts), length)
+    ]
+    return (result for future in futures for result in future.result())
 
 
 def total(function: Callable[[slice], S], n_rows: int, n_columns: int = 1, n_threads: int = 1) -> S:
     """The sum of what a function returns for each block of rows; see `each_block`."""
-    return reduce(add, each_block(function, n_rows, n_columns, n_threads))
+    whole = reduce(add, each_block(function, n_rows, n_columns, n_threads))
+    return whole.on_threads(n_threads) if isinstance(whole, Threaded) else whole
 
 
-class Sums(tuple[Any, ...]):
-    """Several sums that are added together: numbers or arrays, one by one."""
+class Sums(tuple[Any, ...], Threaded):
+    """Several sums that are added together: numbers, arrays or statistics, one by one."""
 
     __slots__ = ()
 
     def __add__(self, other: Any) -> Sums:
         return Sums(a + b for a, b in zip(self, other, strict=True))
+
+    def on_threads(self, n_threads: int) -> Sums:
+        return Sums(s.on_threads(n_threads) if isinstance(s, Threaded) else s for s in self)

@@ -14,6 +14,7 @@ from .domains import NON_NEGATIVE
 from .exponential_family import ExponentialFamily
 from .special import least_log
 from .support import Support
+from .truncation import log_mass
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +61,12 @@ class Poisson(ExponentialFamily):
         from scipy import stats
 
         return stats.poisson(*self._values())
+
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The mean, since x is the statistic: x p(x) = rate p(x - 1)."""
+        known, rate = self.scipy(), float(self._values()[0])
+        ratio = np.exp(log_mass(known, low - 1, high - 1) - log_mass(known, low, high))
+        return rate * ratio[:, None], np.ones((len(low), 1))
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return random_state.poisson(self.rate[0], (n, self.n_columns)).astype(np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .passes import Sums, each_block
+from .passes import each_block
 
 FloatArray = NDArray[Any]
 
@@ -54,6 +54,18 @@ class Support:
             words += f"{joint} {'at most' if self.high_closed else 'below'} {self.high:g}"
         return words
 
+    def holds(self, X: FloatArray) -> bool:
+        """Whether all values lie here."""
+        if not X.size:
+            return True
+        # NaN makes the least and the greatest NaN; both are cheaper than an array of truths
+        low, high = X.min(), X.max()
+        fine = (low >= self.low if self.low_closed else low > self.low) and (
+            high <= self.high if self.high_closed else high < self.high
+        )
+        fine = fine and np.isfinite(low) and np.isfinite(high)
+        return bool(fine and not (self.integer and (np.floor(X) != X).any()))
+
     def check(self, X: FloatArray, name: str, n_threads: int = 1) -> None:
         """Examine all values.
 
@@ -64,22 +76,11 @@ class Support:
         """
         n_rows, n_columns = X.shape
 
-        def bad(rows: slice) -> Sums:
+        def bad(rows: slice) -> int:
             part = X[rows]
-            # NaN makes the least and the greatest NaN; both are cheaper than an array of truths
-            low, high = part.min(initial=np.inf), part.max(initial=-np.inf)
-            fine = (low >= self.low if self.low_closed else low > self.low) and (
-                high <= self.high if self.high_closed else high < self.high
-            )
-            fine = fine and np.isfinite(low) and np.isfinite(high)
-            if fine and not (self.integer and (part != np.floor(part)).any()):
-                return Sums((0,))
-            return Sums((int(np.count_nonzero(~self._each(part))),))
+            return 0 if self.holds(part) else int(np.count_nonzero(~self._each(part)))
 
-        if not n_rows:
-            return
-        counts = [found[0] for found in each_block(bad, n_rows, n_columns, n_threads)]
-        if not (n_bad := sum(counts)):
+        if not n_rows or not (n_bad := sum(each_block(bad, n_rows, n_columns, n_threads))):
             return
         row, column = (int(i) for i in np.argwhere(~self._each(X))[0])
         raise ValueError(

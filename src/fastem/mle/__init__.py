@@ -2,6 +2,7 @@
 
 from .fitting import fit
 from .goodness import GoodnessOfFit
+from .labelled import LabelledFit
 from .result import MaximumLikelihood
 
-__all__ = ["GoodnessOfFit", "MaximumLikelihood", "fit"]
+__all__ = ["GoodnessOfFit", "LabelledFit", "MaximumLikelihood", "fit"]

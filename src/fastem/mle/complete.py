@@ -16,7 +16,8 @@ from .information import Free, Likelihood
 from .optimise import maximise
 from .result import likelihoods_of, one_column
 
-_TOLERANCE = 1e-13  # change of the log-likelihood an observation
+_TOLERANCE, _ROUNDING = 1e-10, 1e-14  # of the log-likelihood, and an observation
+_STRETCHES = 2.0 ** np.arange(6)[:, None]
 _MOST_POLISHED = 12  # parameters of a part; more take too many differences
 
 
@@ -29,35 +30,49 @@ class _Pass:
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """A family as `em.run` wants a model: its steps are those of the family.
+class Steps:
+    """A family as `em.run` wants a model, its steps stretched while the likelihood rises.
 
-    `accumulate_of` takes members and data and returns statistics and the log-likelihood.
+    Parameters
+    ----------
+    members : Family
+        Known, of one member.
+    accumulate_of : callable
+        Takes members and returns statistics.
+    likelihood : callable
+        Takes members and returns their log-likelihoods.
     """
 
     members: Family
-    accumulate_of: Callable[[Family, Any], tuple[Any, float]]
+    accumulate_of: Callable[[Family], Any]
+    likelihood: Likelihood
 
     def accumulate(self, data: Any) -> _Pass:
-        return _Pass(*self.accumulate_of(self.members, data))
+        value = float(self.likelihood(self.members)[0])
+        return _Pass(self.accumulate_of(self.members), value)
 
-    def maximise(self, found: _Pass) -> _Steps:
-        return replace(self, members=self.members.maximise(found.statistics))
+    def maximise(self, found: _Pass) -> Steps:
+        after = self.members.maximise(found.statistics)
+        begin = self.members.unconstrained()
+        tried = after.from_unconstrained(begin + _STRETCHES * (after.unconstrained() - begin))
+        with np.errstate(all="ignore"):
+            values = self.likelihood(tried)
+        best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
+        # where no stretch gains, the step itself, to the last digit
+        gain = values[best] - values[0]
+        if best and gain > _ROUNDING * abs(values[0]):
+            after = type(after).stacked([tried.member(best)])
+        return replace(self, members=after)
 
-
-def iterated(
-    members: Family,
-    data: Any,
-    accumulate_of: Callable[[Family, Any], tuple[Any, float]],
-    weight: float,
-    max_iter: int,
-) -> Any:
-    """Repeat the steps of a family from known parameters until the likelihood is settled."""
-    return em.run(
-        _Steps(members, accumulate_of),
-        data,
-        convergence=em.Convergence(tol=_TOLERANCE, max_iter=max_iter, scale=1 / weight),
-    )
+    def run(self, weight: float, max_iter: int) -> em.EMResult[Any]:
+        """Repeat until the likelihood is settled."""
+        return em.run(
+            self,
+            None,
+            convergence=em.Convergence(
+                tol=_TOLERANCE + _ROUNDING * weight, max_iter=max_iter, rounding=1e-12
+            ),
+        )
 
 
 def fit(start: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[float, ...]]:
@@ -78,10 +93,8 @@ def fit(start: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[fl
     if not members.known:
         members = members.maximise(data.statistics(members))
 
-    def step(now: Family, rows: Data) -> tuple[Any, float]:
-        return rows.statistics(now), float(rows.log_likelihood(now)[0])
-
-    run = iterated(members, data, step, data.total_weight, max_iter)
+    steps = Steps(members, data.statistics, data.log_likelihood)
+    run = steps.run(data.total_weight, max_iter)
     members, trace = run.model.members, run.log_likelihoods
     if slow(trace, data.total_weight):
         members, polished = _polished(members, data)
@@ -99,7 +112,7 @@ def slow(trace: tuple[float, ...], weight: float) -> bool:
         return True
     before, last = trace[-2] - trace[-3], trace[-1] - trace[-2]
     rate = last / before if before > 0 else 0.0
-    return rate > 0.3 or last > _TOLERANCE * weight
+    return rate > 0.3 or last > _TOLERANCE + _ROUNDING * weight
 
 
 def _polished(members: Family, data: Data) -> tuple[Family, bool]:

@@ -13,7 +13,8 @@ Ridders (1982), Accurate computation of F'(x) and F'(x) F''(x), Advances in Engi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ FloatArray = NDArray[Any]
 Function = Callable[[FloatArray], FloatArray]
 
 _LEVELS = 5
-_DROP = 0.02  # of the log-likelihood, by the widest step, an observation: 0.2**2 / 2
+_DROP = 0.02  # of the log-likelihood, by the widest step, for one observation: 0.2**2 / 2
 _ROUGH_DROP = 2.0  # of the whole log-likelihood: two standard errors
 _SEARCHES = 60
+_SMOOTH = 1e-3  # error of the extrapolation that no function without kinks has
+_LONG = 10.0  # ratio of axes from which on coordinates are taken along them
 _POINTS = 1 << 18  # numbers in the points of one call
+_EDGE = "the maximum lies at an edge, where the likelihood is no parabola"
+_FLAT = "the likelihood is flat: the data tell nothing of a parameter"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +73,51 @@ def derivatives(
     """
     at = np.asarray(at, dtype=np.float64)
     value = float(function(at[None])[0])
-    nothing = np.full((len(at), len(at)), np.nan)
-    steps, trouble = _steps(function, at, value, _DROP * weight, maximum)
+    # the information may be that of a few observations only
+    for drop in _DROP * np.array([weight, np.sqrt(weight), 1.0]):
+        steps, trouble = _steps(function, at, value, drop, maximum)
+        if trouble is not None:
+            continue
+        gradients, hessians = _levels(function, at, value, steps, _LEVELS)
+        gradient, _ = _extrapolated(gradients)
+        hessian, error = _extrapolated(hessians)
+        scale = np.sqrt(np.abs(np.diag(hessian)))
+        if not (error > _SMOOTH * np.outer(scale, scale)).any():
+            found = Derivatives(value, gradient, hessian)
+            return _sharpened(function, at, weight, found, drop)
     if trouble is not None:
+        nothing = np.full((len(at), len(at)), np.nan)
         return Derivatives(value, nothing[0], nothing, trouble)
-    gradients, hessians = _levels(function, at, value, steps, _LEVELS)
-    gradient, _ = _extrapolated(gradients)
-    hessian, error = _extrapolated(hessians)
-    scale = np.sqrt(np.abs(np.diag(hessian)))
-    if (error > 1e-3 * np.outer(scale, scale)).any():
-        steps, trouble = _steps(function, at, value, _ROUGH_DROP, maximum)
-        if trouble is None:
-            gradients, hessians = _levels(function, at, value, steps, 1)
-            return Derivatives(value, gradients[0], hessians[0], None, True)
-    return Derivatives(value, gradient, hessian, trouble)
+    steps, trouble = _steps(function, at, value, _ROUGH_DROP, maximum)
+    if trouble is None:
+        gradients, hessians = _levels(function, at, value, steps, 1)
+        gradient, hessian = gradients[0], hessians[0]
+    return Derivatives(value, gradient, hessian, trouble, True)
+
+
+def _sharpened(
+    function: Function, at: FloatArray, weight: float, found: Derivatives, drop: float
+) -> Derivatives:
+    """The same by differences along the axes of the parabola, where it is long and thin."""
+    scale = 1 / np.sqrt(np.abs(np.diag(found.hessian)))
+    try:
+        factor = np.linalg.cholesky(-found.hessian * np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return found
+    if len(at) == 1 or np.linalg.cond(factor) < _LONG:
+        return found
+    # at + axes @ z has the parabola -weight |z|^2 / 2
+    axes = scale[:, None] * np.linalg.inv(factor).T * np.sqrt(weight)
+
+    def along(points: FloatArray) -> FloatArray:
+        return function(at + points @ axes.T)
+
+    steps = np.full(len(at), 2.0 ** round(np.log2(np.sqrt(2 * drop / weight))))
+    gradients, hessians = _levels(along, np.zeros_like(at), found.value, steps, _LEVELS)
+    gradient, hessian = _extrapolated(gradients)[0], _extrapolated(hessians)[0]
+    back = np.linalg.inv(axes)
+    hessian = back.T @ hessian @ back
+    return replace(found, gradient=back.T @ gradient, hessian=(hessian + hessian.T) / 2)
 
 
 def _steps(
@@ -94,7 +130,7 @@ def _steps(
         around = np.concatenate([np.diag(steps), -np.diag(steps)])
         values = _called(function, at + around)
         up, down = values[:P], values[P:]
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             fall = value - (up + down) / 2
             factor = np.sqrt(drop / fall)
         factor = np.where(fall > 0, factor, 10.0)
@@ -102,14 +138,14 @@ def _steps(
         if (np.abs(np.log(factor)) < 0.7).all():
             lopsided = np.abs(up - down) > 1.6 * fall
             if maximum and lopsided.any():
-                return steps, "the maximum lies at an edge, where the likelihood is no parabola"
-            return steps, None
+                return steps, _EDGE
+            return 2.0 ** np.round(np.log2(steps)), None  # at + steps is then exact
         steps = steps * factor
         if (steps > 1e8 * np.maximum(1.0, np.abs(at))).any():
-            return steps, "the likelihood is flat: the data tell nothing of a parameter"
+            return steps, _FLAT
         if (steps < 1e-14 * np.maximum(1e-3, np.abs(at))).any():
             break
-    return steps, "the maximum lies at an edge, where the likelihood is no parabola"
+    return steps, _EDGE
 
 
 def _called(function: Function, points: FloatArray) -> FloatArray:
@@ -143,16 +179,22 @@ def _levels(
 
 
 def _extrapolated(values: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Richardson's extrapolation of values at steps that halve, of errors in even powers."""
-    before = values[-1]
+    """Richardson's extrapolation of values at steps that halve, of errors in even powers.
+
+    Of all entries of the tableau, each number takes the one that its neighbours are nearest to, as
+    Ridders did: where there is rounding, the wide steps know more. Returns also that distance.
+    """
+    best, error = values[-1], np.full(values[-1].shape, np.inf)
+    coarse_row = values
     for order in range(1, len(values)):
         factor = 4.0**order
-        before = values[-1]
-        values = [
-            (factor * fine - coarse) / (factor - 1)
-            for coarse, fine in zip(values[:-1], values[1:], strict=True)
-        ]
-    return values[-1], np.abs(values[-1] - before)
+        row = [(factor * fine - coarse) / (factor - 1) for coarse, fine in pairwise(coarse_row)]
+        for new, (coarse, fine) in zip(row, pairwise(coarse_row), strict=True):
+            distance = np.maximum(np.abs(new - coarse), np.abs(new - fine))
+            nearer = distance < error
+            best, error = np.where(nearer, new, best), np.where(nearer, distance, error)
+        coarse_row = row
+    return best, error
 
 
 def jacobian(function: Function, at: FloatArray) -> FloatArray:

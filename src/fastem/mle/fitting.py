@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.stats import CensoredData
 
 from .._threads import shared_n_threads
 from ..families.base import Family
-from . import complete
+from . import censoring, complete
 from .data import Data, checked
+from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
 
@@ -70,7 +72,32 @@ def fit(
     """
     known = _family(family)
     with shared_n_threads(n_threads) as threads:
+        if known.conditional:
+            if y is None:
+                raise ValueError(
+                    f"{type(known).__name__} is of a response given covariates: give the response "
+                    "as y"
+                )
+            if censored is not None:
+                raise ValueError(
+                    f"{type(known).__name__}: censored responses are not known here. censored= is "
+                    "for families of one variable"
+                )
+            data = checked(X, y, sample_weight, threads)
+            return complete_result(known, data, fixed, max_iter, False)
+        if censored is not None or isinstance(X, CensoredData):
+            if y is not None:
+                raise ValueError(
+                    "censored values with labels: fit the rows of each label by themselves"
+                )
+            given = censoring.bounds(X, censored, sample_weight)
+            scalar = isinstance(censored, str) or isinstance(X, CensoredData) or np.ndim(X) == 1
+            held = checked_fixed(known, fixed)
+            return censoring.fit(known, given, held, max_iter, scalar, threads)
         data = checked(X, None, sample_weight, threads)
+        if y is not None:
+            held = checked_fixed(known, fixed)
+            return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
         return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 
 

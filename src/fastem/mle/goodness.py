@@ -49,11 +49,13 @@ def _none(note: str) -> GoodnessOfFit:
 def tested(family: Any, data: Data | None, n_parameters: int) -> GoodnessOfFit:
     """The test that suits the family; see `MaximumLikelihood.goodness_of_fit`."""
     if data is None:
-        return _none("none for censored data")
+        return _none("no test for censored data")
+    if family.conditional:
+        return _none("no test for a response given covariates")
     if not family.univariate:
-        return _none("none for more than one variable")
+        return _none("no test for more than one variable")
     if data.weights is not None:
-        return _none("none for weighted data")
+        return _none("no test for weighted data")
     test = _chi_square if family.support.integer else _kolmogorov
     members, n_columns = family.members(), data.n_columns
     found = []
@@ -82,7 +84,7 @@ def _kolmogorov(distribution: Any, x: FloatArray, n_parameters: int) -> Goodness
         "Kolmogorov-Smirnov",
         float(found.statistic),
         float(found.pvalue),
-        "fitted to the same data, so the p-value is too high: only a low one tells",
+        "too high, for it was fitted to these data: only a low one tells",
     )
 
 
@@ -99,7 +101,7 @@ def _chi_square(distribution: Any, x: FloatArray, n_parameters: int) -> Goodness
     seen, expected = _pooled(seen, expected)
     degrees = len(seen) - 1 - n_parameters
     if degrees < 1:
-        return _none("none: too few cells that 5 values are expected in")
+        return _none("no test: too few cells that 5 values are expected in")
     found = stats.chisquare(seen, expected * (n / expected.sum()), ddof=n_parameters)
     return GoodnessOfFit(
         "chi-square",

@@ -143,7 +143,8 @@ def interval(
         if not np.isfinite(error[place]) or not a < x < b:
             result[place] = np.nan
             continue
-        slope = np.prod([x - a if np.isfinite(a) else 1.0, b - x if np.isfinite(b) else 1.0])
+        # of the number by its free coordinate
+        slope = (x - a if np.isfinite(a) else 1.0) * (b - x if np.isfinite(b) else 1.0)
         slope /= b - a if np.isfinite(a) and np.isfinite(b) else 1.0
         reach = quantile * error[place] / slope * np.array([-1.0, 1.0])
         result[place] = within.from_free(within.to_free(x) + reach)

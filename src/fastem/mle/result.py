@@ -199,9 +199,7 @@ class MaximumLikelihood:
 
 def one_column(members: Family, j: int) -> Family:
     """One of the columns, of members of one variable for each column."""
-    return members.with_parameters(
-        **{name: value[:, j : j + 1] for name, value in members.parameters.items()}
-    )
+    return members.column(j)
 
 
 def likelihood_of(members: Family, data: Data, statistics: Any = None) -> Likelihood:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,14 +25,14 @@ def shown(result: Any) -> str:
             rows.append(
                 (
                     _label(parameter, place, labels.get(parameter)),
-                    f"{value[place]:.6g}",
+                    number(value[place], error[place]),
                     "fixed" if fixed else f"{error[place]:.4g}",
-                    "" if fixed else "[{:.6g}, {:.6g}]".format(*bounds[place]),
+                    "" if fixed else _interval(bounds[place], error[place]),
                 )
             )
     left_out = len(rows) - 1 - _MOST_ROWS
     rows = rows[: 1 + _MOST_ROWS]
-    n = f"{result.n_samples} rows"
+    n = f"{result.n_samples} row{'' if result.n_samples == 1 else 's'}"
     if result.total_weight != result.n_samples:
         n += f" of total weight {result.total_weight:.6g}"
     lines = [f"{name} by maximum likelihood: {n}", *aligned(rows)]
@@ -45,6 +46,20 @@ def shown(result: Any) -> str:
     return "\n".join(lines)
 
 
+def number(value: Any, error: Any) -> str:
+    """A number to some more digits than its error leaves it."""
+    if not error > 0 or not value:
+        return f"{value:.6g}"
+    digits = 4 + math.floor(math.log10(abs(value))) - math.floor(math.log10(error))
+    return f"{value:.{min(max(digits, 4), 15)}g}"
+
+
+def _interval(bounds: Any, error: Any) -> str:
+    if np.isnan(bounds).any():
+        return "none"
+    return f"[{number(bounds[0], error)}, {number(bounds[1], error)}]"
+
+
 def criteria(result: Any) -> str:
     """Log-likelihood, AIC and BIC in one line."""
     return (
@@ -54,13 +69,13 @@ def criteria(result: Any) -> str:
     )
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of columns that are as wide as their widest entry, the first to the left."""
+def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
+    """Lines of columns that are as wide as their widest entry, some of them to the left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
-            [row[0].ljust(widths[0])]
-            + [entry.rjust(w) for entry, w in zip(row[1:], widths[1:], strict=True)]
+            entry.ljust(width) if i in left else entry.rjust(width)
+            for i, (entry, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]

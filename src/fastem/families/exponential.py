@@ -1,0 +1,70 @@
+"""Exponential distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .base import FloatArray, degenerate
+from .domains import POSITIVE
+from .exponential_family import ExponentialFamily
+from .support import Support
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Exponential(ExponentialFamily):
+    """Waiting times between events at a constant rate, log p(x) = log(rate) - rate x, x >= 0.
+
+    Parameters
+    ----------
+    rate : float or array of shape (D,), optional
+        Above 0; the mean is 1 / rate.
+
+    References
+    ----------
+    Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 19.
+    """
+
+    rate: Any = None
+
+    domains: ClassVar = {"rate": POSITIVE}
+    support: ClassVar = Support(0.0)
+
+    def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
+        return (X,)
+
+    def natural(self) -> tuple[FloatArray, ...]:
+        return (-self.rate,)
+
+    def log_partition(self) -> FloatArray:
+        return -np.log(self.rate)
+
+    def from_means(self, *means: FloatArray) -> Self:
+        with np.errstate(divide="ignore", over="ignore"):
+            rate = 1 / means[0]
+        if not np.isfinite(rate).all():
+            raise degenerate(
+                self,
+                "all values are 0, and the rate would be infinite",
+                "Remove such columns, or use fewer components",
+            )
+        return self.with_parameters(rate=rate)
+
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        (rate,) = self._values()
+        return stats.expon(scale=1 / rate)
+
+    def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
+        return np.asarray(random_state.exponential(1 / self.rate[0], (n, self.n_columns)))
+
+    @property
+    def mean(self) -> Any:
+        return 1 / self.rate
+
+    @property
+    def variance(self) -> Any:
+        return np.square(1 / self.rate)

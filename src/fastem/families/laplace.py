@@ -1,0 +1,86 @@
+"""Laplace distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .base import Family, FloatArray, collapsed, degenerate
+from .domains import POSITIVE, REAL
+from .sample import WeightedRows
+from .support import Support
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Laplace(Family):
+    """Two exponential tails, log p(x) = -|x - loc| / scale - log(2 scale).
+
+    The maximum likelihood is the weighted median, and the mean absolute deviation from it. Where
+    every value between two of the data is a median (an even number of rows of equal weight), it is
+    the lower of the two.
+
+    Parameters
+    ----------
+    loc : float or array of shape (D,), optional
+        Mean, median and mode.
+    scale : float or array of shape (D,), optional
+        Above 0: the mean absolute deviation.
+
+    References
+    ----------
+    Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 24.
+    """
+
+    loc: Any = None
+    scale: Any = None
+
+    domains: ClassVar = {"loc": REAL, "scale": POSITIVE}
+    support: ClassVar = Support()
+
+    def log_densities(self, X: FloatArray) -> FloatArray:
+        result = np.empty((len(X), self.n_members))
+        constants = np.log(2 * self.scale).sum(axis=1)
+        for k, (loc, scale) in enumerate(zip(self.loc, self.scale, strict=True)):
+            away = X - loc
+            np.abs(away, out=away)
+            result[:, k] = -(away @ (1 / scale)) - constants[k]
+        return result
+
+    def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> WeightedRows:
+        return WeightedRows(((X, responsibilities),))
+
+    def maximise(self, statistics: WeightedRows) -> Self:
+        loc = statistics.medians()
+
+        def deviations(x: FloatArray, w: FloatArray | None, k: int, d: int) -> tuple[Any, ...]:
+            away = x - loc[k, d]
+            np.abs(away, out=away)
+            return (len(x), away.sum()) if w is None else (w.sum(), w @ away)
+
+        weight, away = statistics.each(deviations).sum(axis=0)
+        scale = np.divide(away, weight, out=np.zeros_like(away), where=weight > 0)
+        if collapsed(scale, loc).any():
+            raise degenerate(
+                self,
+                "all values are equal, and the scale would be 0",
+                "Remove such columns, or use fewer components",
+            )
+        return self.with_parameters(loc=loc, scale=scale)
+
+    def scipy(self) -> Any:
+        from scipy import stats
+
+        return stats.laplace(*self._values())
+
+    def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
+        return np.asarray(random_state.laplace(self.loc[0], self.scale[0], (n, self.n_columns)))
+
+    @property
+    def mean(self) -> Any:
+        return self.loc
+
+    @property
+    def variance(self) -> Any:
+        return 2 * np.square(self.scale)

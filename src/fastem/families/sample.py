@@ -1,0 +1,161 @@
+"""Weighted rows themselves, for families whose likelihood no few sums determine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .passes import Threaded, blocks, each
+
+FloatArray = NDArray[Any]
+
+_SAMPLED = 1 << 16  # values that a quantile is bracketed by
+_DEVIATIONS = 5.0  # of a sample's quantile: so wide is the bracket on either side
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedRows(Threaded):
+    """Rows and their weights for each member, that add up by being put side by side.
+
+    They are held, not copied: whoever accumulates must not write to them before they are maximised.
+
+    Parameters
+    ----------
+    parts : tuple of (X, R)
+        Rows (n, D), and weights (n, K) or None: one member, and each row counts 1.
+    n_threads : int, default=1
+    """
+
+    parts: tuple[tuple[FloatArray, FloatArray | None], ...]
+    n_threads: int = 1
+
+    def __add__(self, other: WeightedRows) -> WeightedRows:
+        return WeightedRows(self.parts + other.parts, self.n_threads)
+
+    def on_threads(self, n_threads: int) -> WeightedRows:
+        return replace(self, n_threads=n_threads)
+
+    @property
+    def n_members(self) -> int:
+        """Members, K."""
+        R = self.parts[0][1]
+        return 1 if R is None else R.shape[1]
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the rows, D."""
+        return self.parts[0][0].shape[1]
+
+    def each(
+        self, function: Callable[[FloatArray, FloatArray | None, int, int], Sequence[Any]]
+    ) -> FloatArray:
+        """Numbers from each block of rows, for each member and column.
+
+        Parameters
+        ----------
+        function : callable
+            Takes the values of a column (n,), their weights (n,) or None, the member and the
+            column, and returns some numbers. It is called from several threads at once.
+
+        Returns
+        -------
+        numbers : array of shape (n_blocks, n_numbers, K, D)
+            In the order of the rows, whatever the threads.
+        """
+        found = each(lambda block: self._of_block(block, function), self._blocks(), self.n_threads)
+        return np.moveaxis(np.array(found, dtype=np.float64), 3, 1)
+
+    def _blocks(self) -> list[tuple[FloatArray, FloatArray | None]]:
+        return [
+            (X[rows], None if R is None else R[rows])
+            for X, R in self.parts
+            for rows in blocks(len(X), self.n_columns)
+        ]
+
+    def _of_block(
+        self,
+        block: tuple[FloatArray, FloatArray | None],
+        function: Callable[[FloatArray, FloatArray | None, int, int], Any],
+    ) -> list[list[Any]]:
+        X, R = block
+        columns = [np.ascontiguousarray(X[:, d]) for d in range(self.n_columns)]
+        weights = [None] if R is None else [np.ascontiguousarray(r) for r in R.T]
+        return [
+            [function(x, w, k, d) for d, x in enumerate(columns)] for k, w in enumerate(weights)
+        ]
+
+    # --- order statistics ---------------------------------------------------------------------
+
+    def sampled(self) -> tuple[FloatArray, FloatArray]:
+        """Some rows at equal distances, or all: values (m, D), and weights (m, K)."""
+        stride = max(1, sum(len(X) for X, _ in self.parts) // _SAMPLED)
+        X = np.concatenate([X[::stride] for X, _ in self.parts])
+        if self.parts[0][1] is None:
+            return X, np.ones((len(X), 1))
+        return X, np.concatenate([R[::stride] for _, R in self.parts if R is not None])
+
+    def medians(self) -> FloatArray:
+        """Weighted medians (K, D): the least value up to which half of the weight lies.
+
+        Half of it or more: of an even number of equal weights it is the lower of the two in the
+        middle. Only values near the median of a sample are ever sorted.
+        """
+        X, R = self.sampled()
+        K, D = self.n_members, self.n_columns
+        brackets = np.empty((K, D, 2))
+        for k in range(K):
+            for d in range(D):
+                brackets[k, d] = _bracket(X[:, d], R[:, k])
+
+        def near(x: FloatArray, w: FloatArray | None, k: int, d: int) -> list[Any]:
+            low, high = brackets[k, d]
+            below, close = x < low, (x >= low) & (x <= high)
+            if w is None:
+                values = x[close]
+                return [len(x), np.count_nonzero(below), values, np.ones_like(values)]
+            return [w.sum(), w[below].sum(), x[close], w[close]]
+
+        found = each(lambda block: self._of_block(block, near), self._blocks(), self.n_threads)
+        result = np.empty((K, D))
+        for k in range(K):
+            for d in range(D):
+                parts = [block[k][d] for block in found]
+                whole, below = (sum(part[i] for part in parts) for i in range(2))
+                values, weights = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
+                if below < whole / 2 <= below + weights.sum():
+                    result[k, d] = weighted_quantile(values, weights, whole / 2 - below)
+                else:  # the order of the rows has misled the sample
+                    result[k, d] = self._median_of_all(k, d)
+        return result
+
+    def _median_of_all(self, k: int, d: int) -> float:
+        values = np.concatenate([X[:, d] for X, _ in self.parts])
+        weights = np.concatenate([np.ones(len(X)) if R is None else R[:, k] for X, R in self.parts])
+        return weighted_quantile(values, weights, weights.sum() / 2)
+
+
+def weighted_quantile(values: FloatArray, weights: FloatArray, below: float) -> float:
+    """The least of the values up to which the weights sum to at least so much."""
+    order = np.argsort(values)
+    sums = np.cumsum(weights[order])
+    # rounding may leave the whole a little short of what was asked
+    first = np.searchsorted(sums, min(below, sums[-1]))
+    return float(values[order[first]])
+
+
+def _bracket(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Where the median of all most likely lies, by a sample."""
+    whole, squares = weights.sum(), np.square(weights / max(weights.max(), 1e-300)).sum()
+    if not whole > 0:
+        return -np.inf, np.inf
+    effective = np.square(whole / weights.max()) / squares
+    width = _DEVIATIONS * 0.5 / np.sqrt(effective)
+    if not width < 0.5:
+        return -np.inf, np.inf
+    low = weighted_quantile(values, weights, (0.5 - width) * whole)
+    high = weighted_quantile(values, weights, (0.5 + width) * whole)
+    return low, high
