@@ -82,7 +82,8 @@ class ExponentialFamily(Family):
 
     def coefficients(self) -> tuple[FloatArray, FloatArray]:
         """eta side by side (K, d), and A (K,)."""
-        return np.concatenate(self.natural(), axis=1), self.log_partition().sum(axis=1)
+        eta = np.ascontiguousarray(np.concatenate(self.natural(), axis=1))
+        return eta, self.log_partition().sum(axis=1)
 
     def base(self, X: FloatArray) -> FloatArray | None:
         """h of rows, (n,); None for 0."""
