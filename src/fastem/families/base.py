@@ -263,6 +263,16 @@ class Family(ABC):
         """One of the members, without their axis."""
         return self.with_parameters(**{name: v[k] for name, v in self.parameters.items()})
 
+    def column(self, j: int) -> Self:
+        """One of the columns, of members of one variable for each column."""
+        D, kept = self.n_columns, slice(j, j + 1)
+        its = {name: value[:, kept] for name, value in self.parameters.items()}
+        for field in fields(self):  # constants that each column has its own of
+            value = getattr(self, field.name)
+            if field.name not in its and np.shape(value) == (D,):
+                its[field.name] = value[kept]
+        return self.with_parameters(**its)
+
     def scalar(self) -> Self:
         """Of members without their axis, and one column: with numbers for parameters."""
         if not self.univariate or self._axes != 1 or self.n_columns != 1:

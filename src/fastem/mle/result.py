@@ -12,7 +12,7 @@ import numpy as np
 from ..families.base import Family
 from .data import Data, FloatArray
 from .goodness import GoodnessOfFit, tested
-from .information import Information, Likelihood, interval, observed
+from .information import Information, Likelihood, interval, n_estimated, observed
 from .table import shown
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class MaximumLikelihood:
     @cached_property
     def n_parameters(self) -> int:
         """Parameters that were estimated, each free number counted."""
-        members = self.family.members()
-        return sum(members._shapes(n)[2] for n in members.domains if n not in self.fixed)
+        return n_estimated(self.family.members(), self.fixed)
 
     @property
     def aic(self) -> float:
@@ -81,7 +80,7 @@ class MaximumLikelihood:
         weight = self.total_weight
         return [
             observed(
-                members if n_parts == 1 else one_column(members, j), likelihood, weight, self.fixed
+                members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed
             )
             for j, likelihood in enumerate(self._likelihoods)
         ]
@@ -197,13 +196,6 @@ class MaximumLikelihood:
         return shown(self)
 
 
-def one_column(members: Family, j: int) -> Family:
-    """One of the columns, of members of one variable for each column."""
-    return members.with_parameters(
-        **{name: value[:, j : j + 1] for name, value in members.parameters.items()}
-    )
-
-
 def likelihood_of(members: Family, data: Data, statistics: Any = None) -> Likelihood:
     """The log-likelihood of any members of a family on data.
 
@@ -228,7 +220,7 @@ def likelihoods_of(members: Family, data: Data, statistics: Any) -> tuple[Likeli
 
         def likelihood(any_members: Family) -> FloatArray:
             if not made:
-                made.append(likelihood_of(one_column(members, j), data.column(j)))
+                made.append(likelihood_of(members.column(j), data.column(j)))
             return made[0](any_members)
 
         return likelihood
