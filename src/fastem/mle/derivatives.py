@@ -25,7 +25,7 @@ Function = Callable[[FloatArray], FloatArray]
 
 _LEVELS = 5
 _DROP = 0.02  # of the log-likelihood, by the widest step, for one observation: 0.2**2 / 2
-_ROUGH_DROP = 2.0  # of the whole log-likelihood: two standard errors
+_ROUGH_DROP = 4.5  # of the whole log-likelihood: three standard errors
 _SEARCHES = 60
 _SMOOTH = 0.05  # so far apart are curvatures over these steps of no function without kinks
 _LADDER = 5  # of widest steps, from those for one observation to those for all
@@ -39,7 +39,7 @@ _FLAT = "the likelihood is flat: the data tell nothing of a parameter"
 class Derivatives:
     """Gradient (P,) and Hessian (P, P) of a function, and why they mean nothing; None if they do.
 
-    `rough` where the function has kinks, and the Hessian is over two standard errors.
+    `rough` where the function has kinks, and the Hessian is over three standard errors.
     """
 
     value: float

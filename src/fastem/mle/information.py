@@ -34,7 +34,7 @@ class Information:
     trouble : str or None
         Why there are no standard errors.
     rough : bool
-        Whether the likelihood has kinks, and its curvature is taken over two standard errors.
+        Whether the likelihood has kinks, and its curvature is taken over three standard errors.
     """
 
     covariance: FloatArray

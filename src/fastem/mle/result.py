@@ -93,14 +93,17 @@ class MaximumLikelihood:
         where the likelihood is no parabola at its maximum (`no_errors_because` says why).
         """
         parts = [information.covariance for information in self._informations]
-        n_parts, size = len(parts), len(parts[0])
-        if n_parts == 1:
+        if len(parts) == 1:
             return parts[0]
-        # columns are independent; a parameter's numbers of all columns stand side by side
-        result = np.zeros((size, n_parts, size, n_parts))
+        # columns are independent; each has its place in every parameter
+        sizes = [value.size for value in self.parameters.values()]
+        places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+        shaped = [p.reshape(len(parts), -1) for p in places]
+        result = np.zeros((sum(sizes), sum(sizes)))
         for j, part in enumerate(parts):
-            result[:, j, :, j] = part
-        return result.reshape(size * n_parts, size * n_parts)
+            own = np.concatenate([place[j] for place in shaped])
+            result[np.ix_(own, own)] = part
+        return result
 
     @property
     def no_errors_because(self) -> str | None:
