@@ -1,7 +1,10 @@
 """`Mixture`: of any families."""
 
+import warnings
+
 import numpy as np
 import pytest
+from distributions import EXAMPLES
 from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -9,8 +12,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastem
 from fastem import GaussianMixture, Mixture
+from fastem.covariances import COVARIANCES
 from fastem.exceptions import DegenerateFitError
-from fastem.families import FamilyMixture, Gamma, Normal, Poisson, Sample
+from fastem.families import (
+    FamilyMixture,
+    Gamma,
+    MultivariateNormal,
+    Normal,
+    Poisson,
+    Sample,
+)
+from fastem.families.normal_mixtures import NormalMixture
 
 HASSELBLAD = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]
 EARTHQUAKES = np.array(  # a year, 1900 to 2006
@@ -127,22 +139,28 @@ def test_poisson_in_columns_equals_plain_numpy(n_rows, weighted):
     np.testing.assert_allclose([c.rate for c in model.components_], found, rtol=1e-9)
 
 
-def test_normal_equals_gaussian_mixture_with_diagonal_covariance():
+@pytest.mark.parametrize("structure", [*COVARIANCES, "Normal"])
+def test_normals_are_gaussian_mixture(structure):
+    """`MultivariateNormal` of each structure, and `Normal`, whose columns are independent."""
     rng = np.random.default_rng(1)
     X = rng.normal(size=(2000, 3)) + 3 * rng.integers(0, 2, (2000, 1)) + 1e6
     r = np.eye(2)[(X[:, 0] > 1e6 + 1.5).astype(int)]
-    theirs = GaussianMixture(
-        2, covariance_type="diag", reg_covar=0, tol=0, max_iter=7, init_params=r
-    )
-    with pytest.warns(ConvergenceWarning):
-        theirs.fit(X)
-    with pytest.warns(ConvergenceWarning):
-        ours = Mixture("Normal", 2, tol=0, max_iter=7, init_params=r).fit(X)
+    family, covariance_type = Normal(), "diag"
+    if structure in COVARIANCES:
+        family, covariance_type = MultivariateNormal(covariance_type=structure), structure
+    theirs = GaussianMixture(2, covariance_type=covariance_type, reg_covar=0, tol=0, max_iter=7)
+    theirs.set_params(init_params=r)
+    ours = Mixture(family, 2, tol=0, max_iter=7, init_params=r)
+    for model in (theirs, ours):
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X)
+    assert type(ours._model) is NormalMixture
     np.testing.assert_allclose([c.mean for c in ours.components_], theirs.means_, rtol=1e-12)
-    np.testing.assert_allclose(
-        [c.variance for c in ours.components_], theirs.covariances_, rtol=1e-6
-    )
+    variances = [c.variance for c in ours.components_]
+    matrices = COVARIANCES[covariance_type].matrices(theirs.covariances_, 2, 3)
+    np.testing.assert_allclose(variances, matrices.diagonal(0, 1, 2), rtol=1e-6)
     np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=1e-9)
+    assert ours.bic(X) == pytest.approx(theirs.bic(X), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["Gamma", "Poisson", "Normal"])
@@ -468,3 +486,34 @@ def test_a_forged_file_is_refused(tmp_path):
             Mixture._from_state(arrays | change, metadata)
     with pytest.raises(LookupError):
         Mixture._from_state(arrays, metadata | {"components": [{"family": "os"}] * 2})
+
+
+# --- every family ---------------------------------------------------------------------------------
+
+CASES = [
+    pytest.param(example.family, id=f"{name}-{i}")
+    for name, examples in EXAMPLES.items()
+    for i, example in enumerate(examples)
+]
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_a_mixture_of_every_family(family, tmp_path):
+    """Two components on data of one: EM does not fall, and what it leaves can be used."""
+    X = family.sample(800, 0).reshape(800, -1)
+    r = np.random.default_rng(0).dirichlet([1.0, 1.0], 800)
+    two = Mixture(family.blank(), 2, init_params=r, tol=0, max_iter=12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one = Mixture(family.blank(), max_iter=50).fit(X)
+        two.fit(X)
+    bounds = np.array(two.lower_bounds_)
+    assert (np.diff(bounds) >= -1e-9 * np.abs(bounds[1:])).all()
+    assert two.score(X) >= bounds[-1] - 1e-9 * abs(bounds[-1])
+    assert one.score(X) >= one.lower_bound_ - 1e-9 * abs(one.lower_bound_)
+    r = two.predict_proba(X)
+    np.testing.assert_allclose(r.sum(axis=1), 1.0, rtol=1e-9)
+    assert two.sample(5)[0].shape == (5, X.shape[1])
+    two.save(tmp_path / "model.fastem")
+    again = fastem.load(tmp_path / "model.fastem")
+    np.testing.assert_array_equal(again.score_samples(X), two.score_samples(X))

@@ -172,7 +172,7 @@ def test_float32_with_an_offset_keeps_its_variance():
 def test_same_parameters_and_attributes():
     ours, theirs = GaussianMixture().get_params(), SklearnMixture().get_params()
     assert {k: ours[k] for k in theirs} == theirs
-    assert set(ours) - set(theirs) == {"prior", "n_threads", "pack", "callbacks"}
+    assert set(ours) - set(theirs) == {"prior", "n_threads", "pack", "callbacks", "accelerate"}
     X = np.random.default_rng(0).normal(size=(50, 2))
     fitted, peer = GaussianMixture(2).fit(X), SklearnMixture(2).fit(X)
     missing = {a for a in vars(peer) if a.endswith("_")} - set(vars(fitted))

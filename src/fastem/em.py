@@ -1,33 +1,49 @@
-"""The only EM loop: any model that can accumulate statistics and maximise them.
+"""The only EM loop: any model that has an E-step and an M-step.
 
 A model is anything with
 
-    accumulate(data) -> statistics     # with an attribute log_likelihood: E-step
-    maximise(statistics) -> model      # M-step
+    e_step(data) -> statistics         # whatever the M-step takes: numbers, arrays, dicts, ...
+    m_step(statistics) -> model        # the model with the next parameters
 
-and, where its M-step maximises more than the likelihood, one or both of
+and, where it can, `log_likelihood(data) -> float`, or an attribute (or key) `log_likelihood` of the
+statistics. `accumulate` and `maximise` are other names for the two: those of the models of this
+library. Where the M-step maximises more than the likelihood, it also has one or both of
 
     log_prior -> float                 # log-density of a prior at its parameters
     penalty(statistics) -> float       # a penalty that depends on the statistics
+
+and, to be accelerated in an unconstrained parametrisation,
+
+    unconstrained() -> array           # of shape (n,): any numbers there are parameters
+    from_unconstrained(array) -> model
 
 The loop holds no state: it returns a frozen `EMResult`.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
+from ._files import StrPath
+from .acceleration import accelerator
+from .checkpoints import Checkpoint, Recorder, State
+from .convergence import REASONS, Convergence, Movement
 from .exceptions import IllDefinedCovarianceError, LikelihoodError
+from .results import EMResult, best_of
+from .user_models import UserModel, has_space, steps_of
 
 __all__ = [
     "REASONS",
     "Callback",
+    "Checkpoint",
     "Convergence",
     "EMResult",
     "best_of",
@@ -36,109 +52,13 @@ __all__ = [
     "run_restarts",
 ]
 
-#: reason -> what it means, in words for people
-REASONS = {
-    "tolerance": "the log-likelihood changed by less than the tolerance",
-    "max_iter": "the maximum number of iterations was reached",
-    "likelihood_decreased": "the log-likelihood fell, which EM cannot do in exact arithmetic",
-    "interrupted": "a callback stopped it",
-}
-
 #: called after each iteration with its number (from 1), the log-likelihood and its change (NaN at
 #: the first); returning True stops the fit
 Callback = Callable[[int, float, float], Any]
 
-
-M = TypeVar("M")
-
-
-@dataclass(frozen=True)
-class Convergence:
-    """When to stop, decided from the trace alone.
-
-    Parameters
-    ----------
-    tol : float, default=1e-3
-        Converged when the log-likelihood times `scale` changes by less.
-    max_iter : int, default=100
-        Iterations at most.
-    scale : float or array, default=1
-        Factor from the log-likelihood to what `tol` refers to: 1 / (sum of weights) makes it the
-        mean per sample. An array holds one for each of many models: `fell` and `met` then take
-        and return arrays.
-    rounding : float, default=1e-10
-        Fall of the log-likelihood that is put down to rounding, relative to its size or to
-        1 / `scale`, whichever is larger.
-    """
-
-    tol: float = 1e-3
-    max_iter: int = 100
-    scale: Any = 1.0
-    rounding: float = 1e-10
-
-    def fell(self, log_likelihood: Any, previous: Any, allowed: Any) -> Any:
-        """Whether the log-likelihood fell by more than rounding and a penalty explain."""
-        fall = previous - log_likelihood - allowed
-        # 1 / scale keeps the allowance from vanishing where the terms of the sum cancel
-        return (fall > self.rounding / self.scale) & (fall > self.rounding * abs(previous))
-
-    def met(self, change: Any) -> Any:
-        """Whether a change of the log-likelihood is within the tolerance."""
-        return abs(change) * self.scale < self.tol
-
-    def reason(self, iteration: int, change: float) -> str | None:
-        """Why to stop after this iteration; None to go on."""
-        if self.met(change):
-            return "tolerance"
-        return "max_iter" if iteration >= self.max_iter else None
-
-
-@dataclass(frozen=True)
-class EMResult(Generic[M]):
-    """What a run of EM found.
-
-    Parameters
-    ----------
-    model
-        The fitted model.
-    log_likelihoods : tuple of float
-        One an iteration, of the parameters that the iteration began with; with the log of the prior
-        added where the model has one.
-    reason : str
-        Why it stopped, a key of `REASONS`.
-    dropped : tuple of str
-        What went wrong in each restart that had to be given up.
-    skipped : float
-        Share of the E-step's work that was left out because it could not matter, from 0 to 1, where
-        the data tell of it; for a mixture, of all pairs of a row and a component.
-    seconds : mapping of str to float
-        Time in each of the phases "start" (making a start), "e_step" and "m_step", of all restarts.
-    n_starts : int
-        Runs that this is the best of, those dropped included.
-    """
-
-    model: M
-    log_likelihoods: tuple[float, ...]
-    reason: str
-    dropped: tuple[str, ...] = field(default=())
-    skipped: float = 0.0
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    n_starts: int = 1
-
-    @property
-    def converged(self) -> bool:
-        """Whether the tolerance was met: set by the test itself, never by the iteration count."""
-        return self.reason == "tolerance"
-
-    @property
-    def n_iter(self) -> int:
-        """Iterations, each an E-step and an M-step."""
-        return len(self.log_likelihoods)
-
-    @property
-    def log_likelihood(self) -> float:
-        """The last of the trace; -inf for a run without iterations."""
-        return self.log_likelihoods[-1] if self.log_likelihoods else -math.inf
+# Of a run that is given no `Convergence`
+_TOL = 1e-8
+_MAX_ITER = 10_000
 
 
 def run(
@@ -146,71 +66,243 @@ def run(
     data: Any,
     *,
     convergence: Convergence | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] | Callback = (),
     previous: float = math.nan,
+    tol: float | None = None,
+    max_iter: int | None = None,
+    accelerate: str | None = None,
+    checkpoint: Checkpoint | StrPath | None = None,
 ) -> EMResult[Any]:
     """Fit a model by expectation-maximisation.
 
     Parameters
     ----------
     model
-        Start; see the module's docstring for what it must have.
+        Start; see the module's docstring for what it must have. One that changes itself in the
+        M-step is copied before, so that the start stays what it was. Its parameters are what its
+        attribute `parameters` holds, where it has one, else its floating-point fields.
     data
-        Handed to `model.accumulate` as it is. Its attribute `skipped`, where it has one, is the
-        share of the work that the last E-step left out.
+        Handed to the E-step as it is. Its attribute `skipped`, where it has one, is the share of
+        the work that the last E-step left out.
     convergence : Convergence, optional
-        When to stop.
-    callbacks : sequence of callable
+        When to stop, instead of `tol` and `max_iter`.
+    callbacks : callable, or sequence of callable
         Each called after each iteration as `callback(iteration, log_likelihood, change)`; one that
-        returns True stops the fit with the reason "interrupted".
+        returns True stops the fit with the reason "interrupted". Of a model without a
+        log-likelihood the second is NaN and the third the relative change of the parameters.
     previous : float, optional
         Log-likelihood before the first iteration, where the start is a fit to be continued.
+    tol : float, default=1e-8
+        Converged when an EM step changes neither the log-likelihood, relative to its size or 1,
+        nor a parameter, relative to the largest that it has been, by more. Without a log-likelihood
+        the parameters decide alone.
+    max_iter : int, default=10000
+        Iterations at most. (A model with `accumulate` and `maximise` has the defaults of
+        `Convergence` if neither `tol` nor `max_iter` is given.)
+    accelerate : {"squarem", "anderson"} or None, default=None
+        Propose points ahead of EM's, which are taken only if the log-likelihood there is not lower;
+        the limits are those of EM, and a plain EM step must meet the tolerance. See
+        `fastem.acceleration`. A model without `unconstrained` and `from_unconstrained` is
+        accelerated in its parameters as they are; proposals then keep their signs, and stay in
+        (0, 1) where EM's own points are.
+    checkpoint : Checkpoint, str or path-like, optional
+        A file that the parameters and the number of the iteration are written to, at least once a
+        second and at the end. Where it exists already, the run goes on from there, as if it had
+        never stopped; `max_iter` counts all iterations. (An acceleration begins anew.)
 
     Returns
     -------
     EMResult
+
+    Raises
+    ------
+    TypeError
+        If the model, or what its steps return, lacks something; the message says what.
+    ValueError
+        If a keyword cannot be used, or a parameter becomes NaN or infinite.
+    LikelihoodError
+        If the log-likelihood becomes NaN or plus infinity.
+    ModelFileError
+        If the checkpoint is damaged or of another model.
 
     References
     ----------
     Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
     JRSS B 39, 1-38.
     """
-    convergence = convergence or Convergence()
+    convergence, wrapped = _prepared(model, convergence, tol, max_iter, accelerate, checkpoint)
+    callbacks = _checked_callbacks(callbacks)
+    method = accelerator(accelerate)
+    recorder = Recorder(checkpoint)
+    movement = None
+    done = 0
+    if wrapped:
+        state = recorder.begin(UserModel(model))
+        model, done, movement = state.model, state.iteration, Movement(state.sizes)
+        previous = state.log_likelihood if done else previous
     trace: list[float] = []
-    reason, skipped = "max_iter", 0.0
+    reason, skipped, moved = "max_iter", 0.0, None
     seconds = dict.fromkeys(("e_step", "m_step"), 0.0)
     before, explained = model, None  # nothing is known of the step that led to the start
-    for iteration in range(1, convergence.max_iter + 1):
-        began = time.perf_counter()
-        statistics = model.accumulate(data)
-        between = time.perf_counter()
-        seconds["e_step"] += between - began
-        log_likelihood = statistics.log_likelihood + getattr(model, "log_prior", 0.0)
-        if math.isnan(log_likelihood):  # would win, or lose, every comparison
-            raise LikelihoodError("the log-likelihood became NaN")
-        change = log_likelihood - previous
-        if change < 0 and explained is not None:
-            allowed = _explained_fall(before, model, explained)
-            if convergence.fell(log_likelihood, previous, allowed):
-                # the parameters before the step were the better ones
-                model, reason = before, "likelihood_decreased"
+    proposal = None
+    proposals = {True: 0, False: 0}
+    try:
+        for number in range(1, convergence.max_iter + 1 - done):
+            iteration = done + number
+            leap = None
+            if method is not None and proposal is not None:
+                leap = _leap(model, proposal, data, previous, seconds)
+                method.judged(leap is not None)
+                proposals[leap is not None] += 1
+            if leap is not None:
+                at, statistics, log_likelihood, after = leap
+                change = log_likelihood - previous
+            else:
+                at, after = model, None
+                statistics, log_likelihood = _e_step(at, data, seconds)
+                change = math.nan if log_likelihood is None else log_likelihood - previous
+                if change < 0 and explained is not None:
+                    allowed = _explained_fall(before, model, explained)
+                    if convergence.fell(log_likelihood, previous, allowed):
+                        # the parameters before the step were the better ones
+                        model, reason = before, "likelihood_decreased"
+                        if wrapped:
+                            recorder.note(State(model, iteration - 1))
+                        break
+            if log_likelihood is not None:
+                trace.append(log_likelihood)
+                previous = log_likelihood
+            elif method is not None:
+                raise TypeError(
+                    "accelerate needs a log-likelihood, to accept or refuse a step: give the model "
+                    "a method log_likelihood(data), or leave accelerate out"
+                )
+            skipped += getattr(data, "skipped", 0.0)
+            if after is None:
+                after = _m_step(at, statistics, seconds)
+            before, model, explained = at, after, statistics
+            if movement is not None:
+                moved = movement.step(*([values for _, values in m.leaves()] for m in (at, after)))
+                recorder.note(State(after, iteration, previous, tuple(movement.sizes)))
+            # every callback hears of every iteration, also of the last
+            shown = (math.nan, moved) if log_likelihood is None else (log_likelihood, change)
+            asked = [callback(iteration, *shown) for callback in callbacks]
+            met = convergence.met_by_step(change, log_likelihood, moved)
+            stop = None
+            if met and leap is None:  # only a plain step tells whether EM has converged
+                stop = "tolerance"
+            elif iteration >= convergence.max_iter:
+                stop = "max_iter"
+            elif any(isinstance(a, bool | np.bool_) and a for a in asked):
+                stop = "interrupted"
+            if stop is not None:
+                reason = stop
                 break
-        trace.append(log_likelihood)
-        skipped += getattr(data, "skipped", 0.0)
-        before, model, explained = model, model.maximise(statistics), statistics
-        seconds["m_step"] += time.perf_counter() - between
-        previous = log_likelihood
-        # every callback hears of every iteration, also of the last
-        asked = [callback(iteration, log_likelihood, change) for callback in callbacks]
-        stop = convergence.reason(iteration, change)
-        if stop is None and any(isinstance(a, bool | np.bool_) and a for a in asked):
-            stop = "interrupted"
-        if stop is not None:
-            reason = stop
-            break
+            if method is not None:
+                x, g = at.unconstrained(), after.unconstrained()
+                if number == 1:  # a model that cannot be made from its vector is an error
+                    after.from_unconstrained(g)
+                proposal = method.propose(x, g) if x.shape == g.shape and not met else None
+    finally:
+        recorder.flush()
     return EMResult(
-        model, tuple(trace), reason, skipped=skipped / max(1, len(trace)), seconds=seconds
+        model.model if wrapped else model,
+        tuple(trace),
+        reason,
+        skipped=skipped / max(1, len(trace)),
+        seconds=seconds,
+        changes=() if movement is None else tuple(movement.changes),
+        accepted=proposals[True],
+        rejected=proposals[False],
     )
+
+
+def _prepared(
+    model: Any,
+    convergence: Convergence | None,
+    tol: float | None,
+    max_iter: int | None,
+    accelerate: str | None,
+    checkpoint: Any,
+) -> tuple[Convergence, bool]:
+    """When to stop, and whether the model is to be seen through a `UserModel`."""
+    own = steps_of(model)[0] == "accumulate"
+    if not (own and tol is None and max_iter is None):
+        if convergence is None:
+            tol = _TOL if tol is None else tol
+            max_iter = _MAX_ITER if max_iter is None else max_iter
+            if not (isinstance(tol, Real) and tol >= 0):
+                raise ValueError(f"tol must be a number of at least 0, but it is {tol!r}")
+            if not (isinstance(max_iter, Integral) and max_iter >= 0):
+                raise ValueError(f"max_iter must be an integer of at least 0, not {max_iter!r}")
+            convergence = Convergence(float(tol), int(max_iter), relative=True)
+            own = False
+        elif tol is not None or max_iter is not None:
+            raise ValueError("give either convergence, or tol and max_iter, not both")
+    space = accelerate is None or has_space(model)
+    return convergence or Convergence(), not (own and space and checkpoint is None)
+
+
+def _checked_callbacks(callbacks: Any) -> Sequence[Callback]:
+    """The callbacks, each of which can be called as it will be."""
+    if callable(callbacks):
+        callbacks = [callbacks]
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"callbacks: {callback!r} is not a function")
+        try:
+            inspect.signature(callback).bind(1, 0.0, 0.0)
+        except TypeError:
+            raise TypeError(
+                f"callbacks: {getattr(callback, '__name__', callback)!r} cannot be called as "
+                "callback(iteration, log_likelihood, change)"
+            ) from None
+        except ValueError:  # some builtins have no signature to look at
+            continue
+    return list(callbacks)
+
+
+def _e_step(model: Any, data: Any, seconds: dict[str, float]) -> tuple[Any, Any]:
+    """Statistics, and the log-likelihood with the log of the prior, or None."""
+    began = time.perf_counter()
+    statistics = model.accumulate(data)
+    seconds["e_step"] += time.perf_counter() - began
+    log_likelihood = statistics.log_likelihood
+    if log_likelihood is None:
+        return statistics, None
+    log_likelihood += getattr(model, "log_prior", 0.0)
+    # neither may win a comparison
+    if math.isnan(log_likelihood) or log_likelihood == math.inf:
+        raise LikelihoodError(
+            f"the log-likelihood became {'NaN' if math.isnan(log_likelihood) else 'infinite'}"
+        )
+    return statistics, log_likelihood
+
+
+def _m_step(model: Any, statistics: Any, seconds: dict[str, float]) -> Any:
+    began = time.perf_counter()
+    after = model.maximise(statistics)
+    seconds["m_step"] += time.perf_counter() - began
+    return after
+
+
+def _leap(
+    model: Any, proposal: Any, data: Any, previous: float, seconds: dict[str, float]
+) -> tuple[Any, Any, float, Any] | None:
+    """An EM step from a point that was proposed; None if the likelihood is lower there.
+
+    Whatever goes wrong there speaks against the point only: what is wrong with the model or the
+    data goes wrong in EM's own steps too.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            at = model.from_unconstrained(proposal)
+            statistics, log_likelihood = _e_step(at, data, seconds)
+            if not log_likelihood >= previous:
+                return None
+            return at, statistics, log_likelihood, _m_step(at, statistics, seconds)
+    except Exception:
+        return None
 
 
 def _explained_fall(before: Any, after: Any, statistics: Any) -> Any:
@@ -231,6 +323,7 @@ def run_restarts(
     convergence: Convergence | None = None,
     callbacks: Sequence[Callback] = (),
     previous: float = math.nan,
+    accelerate: str | None = None,
     finished: Callable[[EMResult[Any]], None] | None = None,
 ) -> EMResult[Any]:
     """The best of several runs, by the last log-likelihood.
@@ -242,7 +335,7 @@ def run_restarts(
     ----------
     starts : iterable of callable
         Each returns a start, made only when its turn comes.
-    data, convergence, callbacks, previous
+    data, convergence, callbacks, previous, accelerate
         As for `run`.
     finished : callable, optional
         Called with the result of each run.
@@ -260,7 +353,12 @@ def run_restarts(
                 model = start()
                 seconds = time.perf_counter() - began
                 result = run(
-                    model, data, convergence=convergence, callbacks=callbacks, previous=previous
+                    model,
+                    data,
+                    convergence=convergence,
+                    callbacks=callbacks,
+                    previous=previous,
+                    accelerate=accelerate,
                 )
             except (IllDefinedCovarianceError, LikelihoodError) as error:
                 yield error
@@ -271,28 +369,6 @@ def run_restarts(
             yield result
 
     return best_of(outcomes())
-
-
-def best_of(outcomes: Iterable[EMResult[Any] | Exception]) -> EMResult[Any]:
-    """The best of several runs, some of which may have failed; see `run_restarts`."""
-    best: EMResult[Any] | None = None
-    errors: list[Exception] = []
-    seconds: dict[str, float] = {}
-    n_starts = 0
-    for outcome in outcomes:
-        n_starts += 1
-        if isinstance(outcome, Exception):
-            errors.append(outcome)
-            continue
-        for phase, time_in_it in outcome.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + time_in_it
-        if best is None or outcome.log_likelihood > best.log_likelihood:
-            best = outcome
-    if best is None:
-        raise errors[0] if errors else ValueError("no start was given")
-    if n_starts == 1:
-        return best
-    return replace(best, dropped=tuple(map(str, errors)), seconds=seconds, n_starts=n_starts)
 
 
 def run_many(

@@ -7,6 +7,7 @@ structure that pools or constrains what an existing kernel gives needs no C++ (s
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -206,6 +207,16 @@ class Covariance(ABC):
         """log |P_k|: half the log-determinants of the precisions, (K,), or (1,) where shared."""
 
     @abstractmethod
+    def unconstrained(self, precisions_cholesky: FloatArray) -> FloatArray:
+        """The factors of one mixture as numbers (n,) of which any are factors."""
+
+    @abstractmethod
+    def from_unconstrained(
+        self, numbers: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        """The factors of one mixture: the inverse of `unconstrained`."""
+
+    @abstractmethod
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         """The covariances written out, (n_components, n_features, n_features)."""
 
@@ -269,6 +280,14 @@ class AxisAligned(Covariance):
 
     def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
         return 1.0 / np.square(precisions_cholesky)
+
+    def unconstrained(self, precisions_cholesky: FloatArray) -> FloatArray:
+        return np.log(precisions_cholesky).ravel()
+
+    def from_unconstrained(
+        self, numbers: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        return np.exp(numbers).reshape(self.shape(n_components, n_features))
 
     def sample(
         self,
@@ -365,6 +384,25 @@ class Matrices(Covariance):
     def covariances(self, precisions_cholesky: FloatArray) -> FloatArray:
         inverse = np.linalg.inv(precisions_cholesky)
         return np.swapaxes(inverse, -1, -2) @ inverse
+
+    def unconstrained(self, precisions_cholesky: FloatArray) -> FloatArray:
+        """Logarithms of the diagonals, and each column over its diagonal (Pourahmadi 1999,
+        Biometrika 86, 677-690): a column holds the regression of its feature on those before."""
+        D = precisions_cholesky.shape[-1]
+        factors = precisions_cholesky.reshape(-1, D, D)
+        diagonals = factors.diagonal(0, -2, -1)
+        above = (factors / diagonals[:, None, :])[:, *np.triu_indices(D, 1)]
+        return np.concatenate([np.log(diagonals).ravel(), above.ravel()])
+
+    def from_unconstrained(
+        self, numbers: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        D, shape = n_features, self.shape(n_components, n_features)
+        diagonals = np.exp(numbers[: math.prod(shape[:-1])].reshape(-1, 1, D))
+        factors = np.zeros((len(diagonals), D, D))
+        factors[:] = np.eye(D)
+        factors[:, *np.triu_indices(D, 1)] = numbers[diagonals.size :].reshape(len(diagonals), -1)
+        return np.asarray((factors * diagonals).reshape(shape))
 
 
 def factor_precision_matrix(precision: FloatArray, name: str) -> FloatArray:

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from .._kernels.many import AnyWorkspace
 from .._kernels.rows import Rows, Workspace
@@ -109,6 +109,33 @@ class GaussianMixtureModel:
     def moved(self, by: FloatArray) -> Self:
         """The same mixture in coordinates where every point is `by` further on."""
         return self._with(self.weights, self.means + by, self.covariances, self.precisions_cholesky)
+
+    def unconstrained(self) -> FloatArray:
+        """The parameters as numbers without constraints, (n,).
+
+        Log weights, of which only differences matter; means; and the factors of the precisions as
+        their structure makes them. A weight of 0 becomes the smallest there is.
+        """
+        weights = np.log(np.maximum(self.weights, np.finfo(np.float64).tiny))
+        factors = self.structure.unconstrained(self.precisions_cholesky)
+        return np.concatenate([weights, self.means.ravel(), factors])
+
+    def from_unconstrained(self, vector: FloatArray) -> Self:
+        """The inverse of `unconstrained`.
+
+        Raises
+        ------
+        ValueError
+            If a weight, mean or covariance is no floating-point number.
+        """
+        K, D = self.means.shape
+        weights = softmax(vector[:K])
+        means = vector[K : K + K * D].reshape(K, D)
+        factors = self.structure.from_unconstrained(vector[K + K * D :], K, D)
+        covariances = self.structure.covariances(factors)
+        if not all(np.isfinite(part).all() for part in (weights, means, factors, covariances)):
+            raise ValueError("a weight, mean or covariance is beyond all floating-point numbers")
+        return self._with(weights, means, covariances, factors)
 
     def accumulate(self, data: AnyWorkspace) -> Statistics:
         """E-step: expected sufficient statistics and the log-likelihood of these parameters.

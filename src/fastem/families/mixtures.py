@@ -252,8 +252,11 @@ class LinearMixture(FamilyMixture):
         with np.errstate(divide="ignore"):
             constants = np.log(self.weights) - partition + eta @ shift
         counts, first, _, log_likelihood = workspace.accumulate(
-            {"constants": constants, "means": eta, "precisions_cholesky": np.empty(0)},
-            about=np.zeros_like(eta),
+            {
+                "constants": constants,
+                "means": np.ascontiguousarray(eta),
+                "precisions_cholesky": np.empty(0),
+            }
         )
         sums = first + counts[:, None] * shift
         empty = counts <= 0

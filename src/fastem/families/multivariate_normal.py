@@ -99,9 +99,17 @@ class MultivariateNormal(Family):
     def maximise(self, statistics: Scatter) -> Self:
         covariances = statistics.covariances()
         factorised(self, self.structure, covariances)
-        K, D = statistics.means.shape
-        matrices = np.array(self.structure.matrices(covariances, K, D))
-        return self.with_parameters(mean=statistics.means, covariance=matrices)
+        return self.from_normal(statistics.means, covariances)
+
+    def from_normal(self, means: FloatArray, covariances: FloatArray) -> Self:
+        """Members with these means and covariances, those in the shape of the structure."""
+        matrices = np.array(self.structure.matrices(covariances, *means.shape))
+        return self.with_parameters(mean=means, covariance=matrices)
+
+    def mixture_model(self, weights: FloatArray) -> Any:
+        from .normal_mixtures import NormalMixture
+
+        return NormalMixture(weights, (self,))
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         noise = random_state.standard_normal((n, self.n_columns))

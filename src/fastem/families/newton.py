@@ -12,13 +12,13 @@ FloatArray = NDArray[Any]
 
 _STEPS = 200
 _WIDEST_STEP = 10.0
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+_LAST_STEP = 1e-9
 
 
 def root(
     function: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
     start: FloatArray,
-    last_step: float = _ROUNDING,
+    last_step: float = _LAST_STEP,
 ) -> FloatArray:
     """Where monotone functions of one variable are 0, each element by itself.
 
@@ -30,8 +30,8 @@ def root(
     start : array
         Finite.
     last_step : float
-        The step, relative to x where that is above 1, that is the last: what is left has its
-        square. By default the rounding of x.
+        The step, relative to x where that is above 1, that is the last: Newton's steps shrink
+        quadratically, so that what is left of it has its square, which is below rounding.
 
     Returns
     -------

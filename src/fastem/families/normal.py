@@ -107,6 +107,7 @@ class Normal(Family):
     # what mixtures of normals are made of
     structure: ClassVar = COVARIANCES["diag"]
 
+    @property
     def covariances(self) -> FloatArray:
         """In the shape of the structure, (K, D)."""
         return np.square(self.sd)

@@ -52,7 +52,7 @@ class NormalMixture(FamilyMixture):
         workspace = data.workspace(part.structure.kernel, part.n_members)
         model, shift = self.model, workspace.rows.shift
         if model is None or self.shift is not shift:
-            covariances = part.covariances()
+            covariances = part.covariances
             model = GaussianMixtureModel(
                 part.structure,
                 self.weights,

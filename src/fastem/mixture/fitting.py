@@ -165,6 +165,7 @@ def _best(
             convergence=convergence,
             callbacks=[*report.callbacks, *(estimator.callbacks or ())],
             previous=estimator.lower_bound_ * rows.total_weight if continued else np.nan,
+            accelerate=estimator.accelerate,
             finished=report.finished,
         )
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
 from .._threads import shared_n_threads
+from ..acceleration import ACCELERATORS
 from ..covariances import COVARIANCES, Covariance
 from ..families import AUTO, ConjugatePrior, GaussianMixtureModel
 from ..initialization import METHODS
@@ -32,7 +33,8 @@ class GaussianMixture(FittedMixture):
     """Gaussian mixture, fitted by EM on all cores.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes and defaults,
-    with `reg_covar="auto"`, `prior`, `n_threads`, `pack`, `callbacks` and `sample_weight` added.
+    with `reg_covar="auto"`, `prior`, `n_threads`, `pack`, `callbacks`, `accelerate` and
+    `sample_weight` added.
 
     Parameters
     ----------
@@ -87,6 +89,12 @@ shape (n_samples, n_components), default="kmeans"
     callbacks : sequence of callable or None, default=None
         Each is called after each iteration as `callback(iteration, log_likelihood, change)` with
         the total log-likelihood; one that returns True stops the fit, which keeps its result.
+    accelerate : {"squarem", "anderson"} or None, default=None
+        Jump ahead where EM is slow, as it is with overlapping components: points are proposed in an
+        unconstrained parametrisation, and taken only if the log-likelihood there is not lower. The
+        limits are those of EM, and a plain EM step must meet `tol`; but since `tol` stops plain EM
+        where it is slow, an accelerated fit often ends higher. `fastem.acceleration` describes the
+        methods. A proposal that is refused costs an E-step, which `n_iter_` does not count.
 
     Attributes
     ----------
@@ -158,6 +166,7 @@ shape (n_samples, n_components), default="kmeans"
         "n_threads": [Integral, None],
         "pack": ["boolean"],
         "callbacks": [list, tuple, None],
+        "accelerate": [StrOptions(set(ACCELERATORS)), None],
     }
 
     def __init__(
@@ -181,6 +190,7 @@ shape (n_samples, n_components), default="kmeans"
         n_threads: int | None = None,
         pack: bool = True,
         callbacks: Sequence[em.Callback] | None = None,
+        accelerate: str | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -200,6 +210,7 @@ shape (n_samples, n_components), default="kmeans"
         self.n_threads = n_threads
         self.pack = pack
         self.callbacks = callbacks
+        self.accelerate = accelerate
 
     # --- fitting ------------------------------------------------------------------------------
 

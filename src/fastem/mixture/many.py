@@ -70,7 +70,8 @@ def fit_many(
         Of `GaussianMixture`, for all of them. An integer `random_state` seeds each fit with the
         same number, as a loop of fits would. Starts that are given (`init_params`, `weights_init`,
         `means_init`, `precisions_init`) are the same for all. `n_threads` are shared out among
-        the fits. `warm_start`, `verbose` and `callbacks` belong to a single fit and are refused.
+        the fits. `warm_start`, `verbose` and `callbacks` belong to a single fit and are refused;
+        with `accelerate` the fits are made one after the other.
 
     Returns
     -------
@@ -110,7 +111,11 @@ def fit_many(
     errors: dict[int, Exception] = {}
     with shared_n_threads(pattern.n_threads) as n_threads:
         for batch in _batches(pattern, problems):
-            outcomes = _fit_batch(pattern, [problems[b] for b in batch], n_threads)
+            together = [problems[b] for b in batch]
+            if pattern.accelerate is None:
+                outcomes = _fit_batch(pattern, together, n_threads)
+            else:  # each jumps where it will: one after the other
+                outcomes = [_fit_alone(pattern, problem, n_threads) for problem in together]
             for b, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Exception):
                     errors[b] = outcome
@@ -219,13 +224,22 @@ def _fit_batch(
     seconds = (time.perf_counter() - began) / len(problems)
     _describe(pattern, problems, rows, ranges, outcomes, seconds)
     for b in np.flatnonzero(beyond_scale(ranges, X.dtype)).tolist():
-        try:  # such numbers are scaled while they are fitted: on their own
-            outcome = fit(pattern, each[b].X, each[b].sample_weight, n_threads)
-            names = problems[b].columns.get("feature_names_in_")
-            outcomes[b] = {**outcome.attributes, "fit_report_": outcome.report.named(names)}
-        except ValueError as error:
-            outcomes[b] = error.with_traceback(None)
+        # such numbers are scaled while they are fitted: on their own
+        outcomes[b] = _fit_alone(pattern, problems[b], n_threads)
     return outcomes
+
+
+def _fit_alone(
+    pattern: GaussianMixture, problem: _Problem, n_threads: int
+) -> dict[str, Any] | Exception:
+    """The fitted attributes of one problem, or why it failed."""
+    rows, names = problem.rows, problem.columns.get("feature_names_in_")
+    try:
+        with config_context(skip_parameter_validation=True):
+            outcome = fit(pattern, rows.X, rows.sample_weight, n_threads)
+    except ValueError as error:
+        return error.with_traceback(None)
+    return {**outcome.attributes, "fit_report_": outcome.report.named(names)}
 
 
 def _describe(

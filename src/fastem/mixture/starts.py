@@ -300,6 +300,8 @@ def side_by_side(estimator: Any, fitted: Fitted) -> bool:
     """
     if int(estimator.n_init) < _FEWEST_SIDE_BY_SIDE or estimator.verbose or estimator.callbacks:
         return False
+    if estimator.accelerate is not None:  # each goes its own way
+        return False
     K = int(estimator.n_components)
     n_bytes = int(estimator.n_init) * parameter_bytes(estimator._structure, K, fitted.X.shape[1])
     return bool(fitted.X.size * K <= SERIAL_WORK and n_bytes <= _MOST_BYTES)

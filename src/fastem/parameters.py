@@ -1,0 +1,239 @@
+"""The parameters of any model as one vector with names: read from it, and put into a copy of it.
+
+They are what the model's attribute `parameters` holds, where it has one; else its fields that are
+floating-point numbers, arrays of them, or tuples, lists and dicts of those. Integers, names and
+flags are taken for settings, unless an M-step changes them.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+#: what to add to a model of which the parameters cannot be read, or replaced
+REMEDY = (
+    "keep them in fields of a dataclass, or give it an attribute `parameters` (a number, an array, "
+    "or a tuple or dict of those) and a method `with_parameters(parameters)` that returns a model "
+    "with others"
+)
+
+
+class Fields:
+    """Where the parameters of a kind of model are.
+
+    Parameters
+    ----------
+    names : tuple of str or None
+        The fields that hold them; None for its own attribute `parameters`.
+    """
+
+    def __init__(self, names: tuple[str, ...] | None) -> None:
+        self.names = names
+
+    @classmethod
+    def of(cls, model: Any, after: Any, known: Collection[str] | None = None) -> Fields:
+        """Of a model, and what an M-step made of it (the same model where there was none).
+
+        Parameters
+        ----------
+        model, after
+        known : collection of str, optional
+            The fields there were before the E-step: what that adds is no parameter.
+        """
+        if hasattr(after, "parameters"):
+            return cls(None)
+        before = fields(model)
+        return cls(
+            tuple(
+                name
+                for name, value in fields(after).items()
+                if (known is None or name in known)
+                and _numeric(value)
+                and (_floats(value) or _changed(before.get(name), value))
+            )
+        )
+
+    def tree(self, model: Any) -> Any:
+        """The parameters as the model holds them."""
+        if self.names is None:
+            own = model.parameters
+            return own() if callable(own) else own
+        values = fields(model)
+        return {name: values[name] for name in self.names}
+
+    def leaves(self, model: Any) -> list[tuple[str, FloatArray]]:
+        """The name and the numbers of each number or array among the parameters.
+
+        Raises
+        ------
+        TypeError
+            If one of them is no number.
+        """
+        return list(_leaves(self.tree(model), ""))
+
+    def vector(self, model: Any) -> FloatArray:
+        """All of them, one after the other."""
+        parts = [values.ravel() for _, values in self.leaves(model)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def replaced(self, model: Any, vector: FloatArray) -> Any:
+        """A copy of the model with other parameters.
+
+        Raises
+        ------
+        TypeError
+            If there is no way to do that.
+        """
+        values = iter(vector.tolist())
+        tree = _rebuilt(self.tree(model), values)
+        if self.names is not None:
+            return _with_fields(model, tree)
+        if hasattr(model, "with_parameters"):
+            return model.with_parameters(tree)
+        if "parameters" in fields(model):
+            return _with_fields(model, {"parameters": tree})
+        if getattr(getattr(type(model), "parameters", None), "fset", None) is not None:
+            other = copy.deepcopy(model)
+            other.parameters = tree
+            return other
+        if isinstance(tree, Mapping) and fields(model).keys() >= tree.keys():
+            return _with_fields(model, dict(tree))
+        raise TypeError(f"the parameters of {type(model).__name__} cannot be replaced: {REMEDY}")
+
+
+def fields(model: Any) -> dict[str, Any]:
+    """The fields of a dataclass or of a named tuple that can be replaced, or the attributes."""
+    if dataclasses.is_dataclass(model):
+        return {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.init}
+    if hasattr(model, "_asdict"):
+        return dict(model._asdict())
+    return {
+        name: value
+        for name, value in getattr(model, "__dict__", {}).items()
+        if not (name.startswith("_") or _is_cached(model, name))
+    }
+
+
+def _is_cached(model: Any, name: str) -> bool:
+    """Whether an attribute is computed from others."""
+    return isinstance(getattr(type(model), name, None), cached_property)
+
+
+def _with_fields(model: Any, values: dict[str, Any]) -> Any:
+    if dataclasses.is_dataclass(model) and not isinstance(model, type):
+        return dataclasses.replace(model, **values)
+    if hasattr(model, "_replace"):
+        return model._replace(**values)
+    other = copy.deepcopy(model)
+    for name in list(other.__dict__):
+        if _is_cached(model, name):  # from the parameters before
+            del other.__dict__[name]
+    other.__dict__.update(values)
+    return other
+
+
+def _leaves(tree: Any, name: str) -> Iterator[tuple[str, FloatArray]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(tree, list | tuple):
+        keys = getattr(tree, "_fields", None)
+        for i, value in enumerate(tree):
+            of_one = f"{name}[{i}]" if keys is None else f"{name}.{keys[i]}".lstrip(".")
+            yield from _leaves(value, of_one)
+    elif _is_number(tree):
+        yield name or "parameter", np.asarray(tree, dtype=np.float64)
+    else:
+        raise TypeError(
+            f"the parameter {name or 'of the model'} is of the type {type(tree).__name__}, which "
+            "is no number, array, tuple or dict"
+        )
+
+
+def element_names(leaves: list[tuple[str, FloatArray]]) -> tuple[str, ...]:
+    """A name for each number: `weights[0]`, `means[1, 0]`."""
+    return tuple(
+        name + (f"[{', '.join(map(str, index))}]" if index else "")
+        for name, values in leaves
+        for index in np.ndindex(values.shape)
+    )
+
+
+def _rebuilt(tree: Any, values: Iterator[float]) -> Any:
+    """The same tree with other numbers."""
+    if isinstance(tree, Mapping):
+        return {key: _rebuilt(value, values) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        others = [_rebuilt(value, values) for value in tree]
+        return type(tree)(*others) if hasattr(tree, "_fields") else type(tree)(others)
+    if isinstance(tree, np.ndarray):
+        dtype = tree.dtype if tree.dtype.kind == "f" else np.float64
+        numbers = [next(values) for _ in range(tree.size)]
+        return np.array(numbers, dtype=dtype).reshape(tree.shape)
+    return next(values)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "fiu"
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numeric(tree: Any) -> bool:
+    """Whether it holds numbers, and nothing else."""
+    try:
+        return any(values.size for _, values in _leaves(tree, ""))
+    except TypeError:
+        return False
+
+
+def _floats(tree: Any) -> bool:
+    """Whether there is a floating-point number among them."""
+    if isinstance(tree, Mapping):
+        return any(map(_floats, tree.values()))
+    if isinstance(tree, list | tuple):
+        return any(map(_floats, tree))
+    return bool(np.asarray(tree).dtype.kind == "f")
+
+
+def _changed(before: Any, after: Any) -> bool:
+    if not _numeric(before):
+        return True
+    old, new = (np.concatenate([v.ravel() for _, v in _leaves(t, "")]) for t in (before, after))
+    return not np.array_equal(old, new)
+
+
+def kept_inside(vector: FloatArray, inside: FloatArray) -> FloatArray:
+    """A proposal cut short where a number would cross 0, or leave (0, 1).
+
+    Parameters
+    ----------
+    vector : array of shape (n_parameters,)
+        Proposed.
+    inside : array of shape (n_parameters,)
+        A point that EM itself came to: its signs are those that belong to the parameters, as far
+        as anyone can tell, and what lies in (0, 1) may be a probability.
+
+    Returns
+    -------
+    array of shape (n_parameters,)
+        On the way from `inside` to `vector`, at most nine tenths of the way to such a bound.
+    """
+    way = vector - inside
+    crosses_0 = (inside != 0) & (np.sign(vector) != np.sign(inside))
+    crosses_1 = (inside > 0) & (inside < 1) & (vector >= 1)
+    share = 1.0
+    if crosses_0.any():
+        share = min(share, 0.9 * float(np.min(np.abs(inside[crosses_0] / way[crosses_0]))))
+    if crosses_1.any():
+        share = min(share, 0.9 * float(np.min((1 - inside[crosses_1]) / way[crosses_1])))
+    return vector if share == 1.0 or math.isnan(share) else inside + share * way
