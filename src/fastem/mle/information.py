@@ -84,9 +84,7 @@ class Free:
         }
         return members.with_parameters(**held)
 
-    def _each(
-        self, function: Callable[[Family], FloatArray], points: FloatArray
-    ) -> FloatArray:
+    def _each(self, function: Callable[[Family], FloatArray], points: FloatArray) -> FloatArray:
         if self.apart:
             return function(self.members(points))
         return np.concatenate([function(self.members(point[None])) for point in points])

@@ -79,9 +79,7 @@ class MaximumLikelihood:
         members, n_parts = self.family.members(), len(self._likelihoods)
         weight = self.total_weight
         return [
-            observed(
-                members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed
-            )
+            observed(members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed)
             for j, likelihood in enumerate(self._likelihoods)
         ]
 
