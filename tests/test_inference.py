@@ -180,6 +180,9 @@ class Frequencies:
         shares = [c * c + 2 * c * (i + t), i * i + 2 * i * t, t * t]
         return float(np.log(shares) @ np.array(moths))
 
+    def complete_log_likelihood(self, counts):
+        return float(counts @ np.log(self.of))
+
 
 class Softmax(Frequencies):
     def unconstrained(self):
@@ -189,11 +192,12 @@ class Softmax(Frequencies):
         return Softmax(np.exp(vector) / np.exp(vector).sum())
 
 
+@pytest.mark.parametrize("method", ["numerical", "sem"])
 @pytest.mark.parametrize("kind", [Frequencies, Softmax])
-def test_probabilities(kind):
+def test_probabilities(kind, method):
     names = example("peppered_moths")
     moths = names["MOTHS"]
-    found = em.run(kind(np.full(3, 1 / 3)), moths).information(moths)
+    found = em.run(kind(np.full(3, 1 / 3)), moths).information(moths, method=method)
     expected = em.run(names["Alleles"](1 / 3, 1 / 3), moths).information(moths)
     assert found.names == ("of[0]", "of[1]", "of[2]")
     assert found.standard_errors[:2] == pytest.approx(expected.standard_errors, rel=1e-5)
