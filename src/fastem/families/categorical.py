@@ -123,11 +123,6 @@ class Categorical(ExponentialFamily):
         object.__setattr__(other, "n_categories", sizes)
         return other
 
-    def column(self, j: int) -> Self:
-        other = super().column(j)
-        object.__setattr__(other, "n_categories", self.n_categories[j : j + 1])
-        return other
-
     def inside(self, X: FloatArray) -> NDArray[np.bool_]:
         return super().inside(X) & (self.n_categories > X).all(axis=1)
 
@@ -142,8 +137,8 @@ class Categorical(ExponentialFamily):
     @property
     def _own(self) -> NDArray[np.bool_]:
         """Which entries of p are categories of their column, (D, C)."""
-        width = self.p.shape[-1] if self.known else self.n_categories.max()
-        return np.arange(width) < self.n_categories[:, None]
+        most = self.p.shape[-1] if self.known else self.n_categories.max()
+        return np.arange(most) < self.n_categories[:, None]
 
     def width(self, n_columns: int) -> int:
         return int(self.n_categories.sum())

@@ -29,7 +29,7 @@ def described(family: Family, arrays: dict[str, FloatArray], prefix: str) -> dic
     if family.known and not parts:
         arrays.update({prefix + name: value for name, value in family.parameters.items()})
     constants = {
-        name: value if isinstance(value, str) else np.asarray(value).tolist()
+        name: value if isinstance(value, str | list) else np.asarray(value).tolist()
         for name, value in family.constants.items()
     }
     name = type(family).__name__
