@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -160,9 +160,13 @@ class Family(ABC):
         """
         return False
 
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Which rows `log_densities` takes, (n,): within the support, whatever the parameters."""
+        return self.support.inside(X)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         """Which rows have a density above 0 under the only member, (n,)."""
-        return self.support.inside(X)
+        return self.inside(X)
 
     def accumulate_all(
         self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1
@@ -244,6 +248,16 @@ class Family(ABC):
         }
 
     @property
+    def made_of(self) -> tuple[Family, ...]:
+        """The families that it is made of, where its parameters are theirs."""
+        return ()
+
+    @property
+    def kind(self) -> Hashable:
+        """What distributions must have in common to be members of one."""
+        return type(self), repr(self.constants), self.n_columns
+
+    @property
     def _axes(self) -> int:
         """Axes of the parameters before those of one value: 0 a number, 1 columns, 2 members."""
         name, domain = next(iter(self.domains.items()))
@@ -262,6 +276,10 @@ class Family(ABC):
     def member(self, k: int) -> Self:
         """One of the members, without their axis."""
         return self.with_parameters(**{name: v[k] for name, v in self.parameters.items()})
+
+    def column(self, j: int) -> Self:
+        """Members of one of the columns, where these are independent."""
+        return self.with_parameters(**{n: v[:, j : j + 1] for n, v in self.parameters.items()})
 
     def scalar(self) -> Self:
         """Of members without their axis, and one column: with numbers for parameters."""

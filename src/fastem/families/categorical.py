@@ -123,17 +123,27 @@ class Categorical(ExponentialFamily):
         object.__setattr__(other, "n_categories", sizes)
         return other
 
+    def column(self, j: int) -> Self:
+        other = super().column(j)
+        object.__setattr__(other, "n_categories", self.n_categories[j : j + 1])
+        return other
+
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        return super().inside(X) & (self.n_categories > X).all(axis=1)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
-        codes = np.clip(np.where(np.isfinite(X), X, 0), 0, self.p.shape[-1] - 1).astype(np.intp)
-        inside = super().possible(X) & (self.n_categories > X).all(axis=1)
-        return inside & (self.p[0][np.arange(X.shape[1]), codes] > 0).all(axis=1)
+        result = self.inside(X)
+        codes = X[result].astype(np.intp)
+        result[result] = (self.p[0][np.arange(X.shape[1]), codes] > 0).all(axis=1)
+        return result
 
     # --- as an exponential family: T(x) tells for each category of each column whether it is x ---
 
     @property
     def _own(self) -> NDArray[np.bool_]:
         """Which entries of p are categories of their column, (D, C)."""
-        return np.arange(self.n_categories.max()) < self.n_categories[:, None]
+        width = self.p.shape[-1] if self.known else self.n_categories.max()
+        return np.arange(width) < self.n_categories[:, None]
 
     def width(self, n_columns: int) -> int:
         return int(self.n_categories.sum())
@@ -182,9 +192,9 @@ class Categorical(ExponentialFamily):
 
     # --- free coordinates: log-ratios to the first category, of those that are there -----------
 
-    @property
-    def n_parameters(self) -> int:
-        return int((self.n_categories - 1).sum())
+    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        lead, value, _ = super()._shapes(name)
+        return lead, value, int((self.n_categories - 1).sum())
 
     def unconstrained(self) -> FloatArray:
         logs = least_log(self.p)

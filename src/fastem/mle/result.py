@@ -97,11 +97,16 @@ class MaximumLikelihood:
         n_parts, size = len(parts), len(parts[0])
         if n_parts == 1:
             return parts[0]
-        # columns are independent; a parameter's numbers of all columns stand side by side
-        result = np.zeros((size, n_parts, size, n_parts))
+        # columns are independent; a parameter has its numbers of one column after the other
+        one = self.family.members().column(0)
+        widths = np.array([value.size for value in one.parameters.values()])
+        begins = np.repeat(np.cumsum(widths) - widths, widths) * (n_parts - 1) + np.arange(size)
+        steps = np.repeat(widths, widths)
+        result = np.zeros((size * n_parts, size * n_parts))
         for j, part in enumerate(parts):
-            result[:, j, :, j] = part
-        return result.reshape(size * n_parts, size * n_parts)
+            places = begins + j * steps
+            result[np.ix_(places, places)] = part
+        return result
 
     @property
     def no_errors_because(self) -> str | None:
@@ -199,9 +204,7 @@ class MaximumLikelihood:
 
 def one_column(members: Family, j: int) -> Family:
     """One of the columns, of members of one variable for each column."""
-    return members.with_parameters(
-        **{name: value[:, j : j + 1] for name, value in members.parameters.items()}
-    )
+    return members.column(j)
 
 
 def likelihood_of(members: Family, data: Data, statistics: Any = None) -> Likelihood:
