@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit
 
 from fastem.families.registry import FAMILIES
 
@@ -41,6 +42,14 @@ def categorical(*columns: list[float]) -> Callable[[Any], Any]:
 def columns(frozen: Any) -> Callable[[Any], Any]:
     """SciPy's log-density of rows of independent columns."""
     return lambda X: frozen.logpdf(X).sum(axis=1)
+
+
+def sampled(family: Any, n: int, seed: int) -> Any:
+    """Draws of one distribution, as users get them; of a response with covariates before it."""
+    if not family.conditional:
+        return family.sample(n, seed)
+    X = np.random.default_rng(seed).normal(1.0, 1.0, (n, family.n_columns - 1))
+    return np.column_stack([X, family.draw_response(X, seed)])
 
 
 EXAMPLES: dict[str, list[Example]] = {
@@ -130,12 +139,38 @@ EXAMPLES: dict[str, list[Example]] = {
             F["Laplace"]([0.0, 5.0], [1e-3, 7.0]), columns(stats.laplace([0.0, 5.0], [1e-3, 7.0]))
         ),
     ],
+    "LinearRegression": [
+        Example(
+            F["LinearRegression"]([2.0, -1.0, 0.5], 0.3),
+            lambda X: stats.norm(2.0 - X[:, 0] + 0.5 * X[:, 1], 0.3).logpdf(X[:, 2]),
+        ),
+        Example(
+            F["LinearRegression"]([3.0], 2.0, intercept=False),
+            lambda X: stats.norm(3.0 * X[:, 0], 2.0).logpdf(X[:, 1]),
+        ),
+        Example(
+            F["LinearRegression"]([1e6], 1.0),
+            lambda X: stats.norm(1e6, 1.0).logpdf(X[:, 0]),
+        ),
+    ],
     "LogNormal": [
         Example(F["LogNormal"](1.0, 0.5), stats.lognorm(0.5, scale=math.exp(1.0)).logpdf),
         Example(F["LogNormal"](-27.0, 1e-4), stats.lognorm(1e-4, scale=math.exp(-27.0)).logpdf),
         Example(
             F["LogNormal"]([0.0, 27.0], [0.7, 0.1]),
             columns(stats.lognorm([0.7, 0.1], scale=np.exp([0.0, 27.0]))),
+        ),
+    ],
+    "LogisticRegression": [
+        Example(
+            F["LogisticRegression"]([0.2, -1.0, 0.5]),
+            lambda X: stats.bernoulli(expit(0.2 - X[:, 0] + 0.5 * X[:, 1])).logpmf(X[:, 2]),
+            outside=[[0.0, 0.0, 0.5], [0.0, 0.0, 2.0]],
+        ),
+        Example(
+            F["LogisticRegression"]([1.5], intercept=False),
+            lambda X: stats.bernoulli(expit(1.5 * X[:, 0])).logpmf(X[:, 1]),
+            outside=[[1.0, -1.0]],
         ),
     ],
     "Multinomial": [

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from distributions import EXAMPLES
+from distributions import EXAMPLES, sampled
 
 from fastem.families.base import Family
 from fastem.families.registry import FAMILIES
@@ -17,7 +17,7 @@ N = 4000
 
 def data_of(family, seed=0, n=N):
     """Draws of one distribution, as rows (n, D)."""
-    return family.sample(n, seed).reshape(n, -1)
+    return sampled(family, n, seed).reshape(n, -1)
 
 
 def fitted(start, X, responsibilities=None):
@@ -54,7 +54,7 @@ def test_every_family_is_one_file():
 
 @pytest.mark.parametrize("example", CASES)
 def test_log_density_is_scipys(example):
-    x = example.family.sample(200, 1)
+    x = sampled(example.family, 200, 1)
     np.testing.assert_allclose(
         example.family.log_density(x), example.log_density(x), rtol=1e-10, atol=1e-10
     )
@@ -67,7 +67,7 @@ def test_density_is_0_outside_the_support(example):
         if np.isinf(outside):
             continue
         row = np.full(family.n_columns, outside)
-        value = row[0] if family.sample(1, 0).ndim == 1 else row
+        value = row[0] if sampled(family, 1, 0).ndim == 1 else row
         assert family.log_density(value) == -np.inf
     for value in example.outside:
         assert not family.members().inside(np.reshape(value, (1, -1)).astype(float))[0]
@@ -151,6 +151,38 @@ def test_one_pass_has_the_statistics_of_all_rows(example):
 
 
 @pytest.mark.parametrize("example", CASES)
+def test_statistics_tell_the_likelihood_where_they_can(example):
+    X = data_of(example.family, 9, 300)
+    weights = np.random.default_rng(3).uniform(0.0, 2.0, (300, 1))
+    one = example.family.members().prepared(X)
+    others = one.from_unconstrained(one.unconstrained() + np.array([[0.0], [0.01], [-0.02]]))
+    found = others.log_likelihood(one.accumulate(X, weights))
+    if found is not None:
+        expected = weighted_log_likelihood(others, X, weights)
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-6)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_a_column_is_a_distribution_of_its_own(example):
+    family = example.family.members()
+    if not family.univariate:
+        pytest.skip("not of one variable")
+    X = data_of(example.family, 10, 100)
+    apart = [family.column(j).log_densities(X[:, j : j + 1]) for j in range(X.shape[1])]
+    np.testing.assert_allclose(sum(apart), family.log_densities(X), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_parameters_lie_within_the_bounds_of_their_domain(example):
+    for name, domain in example.family.domains.items():
+        value = example.family.parameters[name]
+        low, high = domain.bounds(value.shape)
+        assert low.shape == high.shape == value.shape
+        assert (low <= value).all()
+        assert (value <= high).all()
+
+
+@pytest.mark.parametrize("example", CASES)
 def test_an_integer_weight_repeats_the_row(example):
     X = data_of(example.family, 6, 500)
     weights = np.random.default_rng(2).integers(0, 4, 500)
@@ -215,7 +247,7 @@ def test_repr_shows_the_parameters(example):
 @pytest.mark.parametrize("example", CASES)
 def test_scipys_distribution_is_the_same(example):
     family = example.family
-    x = family.sample(50, 8)
+    x = sampled(family, 50, 8)
     if type(family).scipy is Family.scipy:
         with pytest.raises(NotImplementedError, match=type(family).__name__):
             family.scipy()

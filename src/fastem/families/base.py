@@ -6,17 +6,15 @@ needs less), and give it one line in `families/registry.py`: see CONTRIBUTING.md
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import DegenerateFitError
-from .domains import Domain
+from .parametrised import Parametrised
 from .passes import total
 from .support import Support
 
@@ -30,7 +28,7 @@ class _OutsideError(Exception):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Family(ABC):
+class Family(Parametrised, ABC):
     """A distribution: `Gamma()` is the family, to be fitted; `Gamma(2.0, 1.5)` is one of it.
 
     A subclass is a frozen dataclass whose fields are its parameters, None until they are known, and
@@ -42,49 +40,14 @@ class Family(ABC):
     Poisson distributions.
     """
 
-    #: parameter -> where it may lie
-    domains: ClassVar[Mapping[str, Domain]]
     #: where the data may lie
     support: ClassVar[Support]
     #: whether the maximum of `maximise` is reached only by repeating it
     iterative: ClassVar[bool] = False
-    #: whether rows are of one variable for each column
-    univariate: ClassVar[bool] = True
     #: whether it is of a response, the last column of a row, given the other columns
     conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
-
-    def __post_init__(self) -> None:
-        for name, value in self._examined(self.parameters).items():
-            object.__setattr__(self, name, value)
-
-    def _examined(self, parameters: Mapping[str, Any]) -> dict[str, FloatArray]:
-        """Parameters as arrays; {} where none is given.
-
-        Raises
-        ------
-        ValueError
-            If some are given without the others, or one lies outside its domain.
-        """
-        given = [name for name in self.domains if parameters[name] is not None]
-        if not given:
-            return {}
-        if missing := [name for name in self.domains if name not in given]:
-            raise ValueError(
-                f"{type(self).__name__}: {', '.join(given)} without {', '.join(missing)}. Give all "
-                f"parameters of a known distribution, or none: {type(self).__name__}() is to be "
-                "fitted"
-            )
-        arrays = {}
-        for name, domain in self.domains.items():
-            arrays[name] = np.array(parameters[name], dtype=np.float64)
-            if arrays[name].ndim < domain.ndim or not domain.contains(arrays[name]):
-                raise ValueError(
-                    f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "
-                    f"{parameters[name]!r}"
-                )
-        return arrays
 
     # --- what a family says -------------------------------------------------------------------
 
@@ -152,6 +115,11 @@ class Family(ABC):
         return self
 
     @property
+    def made_of(self) -> tuple[Family, ...]:
+        """The families that it is made of, where its parameters are theirs."""
+        return ()
+
+    @property
     def exponential(self) -> bool:
         """Whether it is an exponential family: what the compiled kernel of mixtures takes.
 
@@ -200,173 +168,6 @@ class Family(ABC):
         except _OutsideError:
             self.support.check(X, type(self).__name__, n_threads)
             raise
-
-    # --- parameters ---------------------------------------------------------------------------
-
-    @property
-    def known(self) -> bool:
-        """Whether the parameters are known."""
-        return getattr(self, next(iter(self.domains))) is not None
-
-    @property
-    def parameters(self) -> dict[str, FloatArray]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self.domains}
-
-    def blank(self) -> Self:
-        """The same family, its parameters to be fitted."""
-        return self.with_parameters(**dict.fromkeys(self.domains))
-
-    def with_parameters(self, **parameters: Any) -> Self:
-        """The same, with other parameters. They are not examined."""
-        other = object.__new__(type(self))
-        for field in fields(self):
-            object.__setattr__(other, field.name, getattr(self, field.name))
-        for name, value in parameters.items():
-            object.__setattr__(other, name, value)
-        return other
-
-    def replaced(self, **parameters: Any) -> Self:
-        """The same, with other parameters, which are examined as those of a new one are.
-
-        Raises
-        ------
-        ValueError
-            If one lies outside its domain.
-        """
-        return replace(self, **parameters)
-
-    @property
-    def constants(self) -> dict[str, Any]:
-        """What is known beside the parameters, by name, where it is not the default."""
-        return {
-            field.name: value
-            for field in fields(self)
-            if field.name not in self.domains
-            and (value := getattr(self, field.name)) is not None
-            and not _same(value, field.default)
-        }
-
-    @property
-    def made_of(self) -> tuple[Family, ...]:
-        """The families that it is made of, where its parameters are theirs."""
-        return ()
-
-    @property
-    def kind(self) -> Hashable:
-        """What distributions must have in common to be members of one."""
-        return type(self), repr(self.constants), self.n_columns
-
-    @property
-    def _axes(self) -> int:
-        """Axes of the parameters before those of one value: 0 a number, 1 columns, 2 members."""
-        name, domain = next(iter(self.domains.items()))
-        return int(getattr(self, name).ndim) - domain.ndim
-
-    def members(self) -> Self:
-        """The same with an axis of members, of which there is one; itself where there is one."""
-        wanted = 1 + self.univariate
-        missing = wanted - self._axes
-        if missing <= 0:
-            return self
-        return self.with_parameters(
-            **{name: value[(None,) * missing] for name, value in self.parameters.items()}
-        )
-
-    def member(self, k: int) -> Self:
-        """One of the members, without their axis."""
-        return self.with_parameters(**{name: v[k] for name, v in self.parameters.items()})
-
-    def column(self, j: int) -> Self:
-        """Members of one of the columns, where these are independent."""
-        return self.with_parameters(**{n: v[:, j : j + 1] for n, v in self.parameters.items()})
-
-    def scalar(self) -> Self:
-        """Of members without their axis, and one column: with numbers for parameters."""
-        if not self.univariate or self._axes != 1 or self.n_columns != 1:
-            return self
-        return self.with_parameters(**{name: v[0] for name, v in self.parameters.items()})
-
-    @classmethod
-    def stacked(cls, distributions: Sequence[Self]) -> Self:
-        """Distributions as members of one.
-
-        Raises
-        ------
-        ValueError
-            If their constants differ, such as the number of trials of `Binomial`.
-        """
-        all_members = [distribution.members() for distribution in distributions]
-        first = all_members[0].constants
-        for constants in (m.constants for m in all_members[1:]):
-            for name in constants.keys() | first.keys():
-                if not _same(constants.get(name), first.get(name)):
-                    raise ValueError(
-                        f"{cls.__name__}: {name} must be the same for all members, but it is "
-                        f"{first.get(name)!r} and {constants.get(name)!r}"
-                    )
-        return all_members[0].with_parameters(
-            **{
-                name: np.concatenate([m.parameters[name] for m in all_members])
-                for name in cls.domains
-            }
-        )
-
-    @property
-    def n_members(self) -> int:
-        """Members, K."""
-        return len(next(iter(self.parameters.values())))
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of data that it is of; 1 where nothing is known."""
-        if not self.known:
-            return 1
-        value = next(iter(self.members().parameters.values()))
-        return int(value.shape[1])
-
-    @property
-    def n_parameters(self) -> int:
-        """Free parameters of one member."""
-        members = self.members()
-        return sum(members._shapes(name)[2] for name in self.domains)
-
-    @property
-    def n_parameters_together(self) -> int:
-        """Free parameters of all members: fewer than those of each where they share some."""
-        return self.n_members * self.n_parameters
-
-    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-        """Of a parameter of one of the members: its columns, one value, and its free numbers."""
-        domain, shape = self.domains[name], getattr(self, name).shape[1:]
-        lead, value = shape[: len(shape) - domain.ndim], shape[len(shape) - domain.ndim :]
-        return lead, value, math.prod(lead) * domain.n_free(value)
-
-    def unconstrained(self) -> FloatArray:
-        """The parameters of the members as free numbers, (K, n_parameters)."""
-        K = self.n_members
-        return np.concatenate(
-            [d.to_free(self.parameters[n]).reshape(K, -1) for n, d in self.domains.items()], axis=1
-        )
-
-    def from_unconstrained(self, free: FloatArray) -> Self:
-        """Members with other parameters: the inverse of `unconstrained`."""
-        parameters, begin = {}, 0
-        for name, domain in self.domains.items():
-            lead, value, size = self._shapes(name)
-            part = free[:, begin : begin + size].reshape(len(free), *lead, *(-1,) * bool(value))
-            parameters[name], begin = domain.from_free(part, value), begin + size
-        return self.with_parameters(**parameters)
-
-    def labels(self, names: Sequence[str] | None) -> dict[str, list[str]]:
-        """What the numbers of a parameter are called, where `coefficients[1]` is no good name.
-
-        Parameters
-        ----------
-        names : sequence of str or None
-            Of the columns of X.
-        """
-        return {}
 
     # --- one distribution, as users see it ----------------------------------------------------
 
@@ -501,10 +302,6 @@ class Family(ABC):
     def mixture_model(self, weights: FloatArray) -> Any | None:
         """A model of its own for a mixture of these members, where it has a faster one."""
         return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(one, other))
 
 
 def _shown(value: FloatArray) -> str:

@@ -142,8 +142,8 @@ class Categorical(ExponentialFamily):
     @property
     def _own(self) -> NDArray[np.bool_]:
         """Which entries of p are categories of their column, (D, C)."""
-        width = self.p.shape[-1] if self.known else self.n_categories.max()
-        return np.arange(width) < self.n_categories[:, None]
+        most = self.p.shape[-1] if self.known else self.n_categories.max()
+        return np.arange(most) < self.n_categories[:, None]
 
     def width(self, n_columns: int) -> int:
         return int(self.n_categories.sum())

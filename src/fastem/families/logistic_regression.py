@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
@@ -98,6 +98,9 @@ class LogisticRegression(ConditionalFamily):
                 "y == that"
             )
         return self
+
+    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
+        return super().possible(X) & np.isin(X[:, -1], (0.0, 1.0))
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         result = self._linear(X[:, :-1])

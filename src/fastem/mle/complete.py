@@ -14,7 +14,7 @@ from ..families.base import Family
 from .data import Data, FloatArray
 from .information import Free, Likelihood
 from .optimise import maximise
-from .result import likelihoods_of, one_column
+from .result import likelihoods_of
 
 _TOLERANCE, _ROUNDING = 1e-10, 1e-14  # of the log-likelihood, and an observation
 _STRETCHES = 2.0 ** np.arange(6)[:, None]
@@ -75,24 +75,22 @@ class Steps:
         )
 
 
-def fit(start: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[float, ...]]:
+def fit(family: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[float, ...]]:
     """Members (one), their statistics where it took one pass, and the trace.
 
     Parameters
     ----------
-    start : Family
-        Prepared. Its parameters, where they are known, are the start of an iterative family.
+    family : Family
+        Its parameters, where they are known, are the start of an iterative family.
     data : Data
+        Not examined yet.
     max_iter : int
         Of an iterative family.
     """
-    members = start.members() if start.known else start
+    start, statistics = data.examined_statistics(family)
+    members = start.maximise(statistics)
     if not start.iterative:
-        statistics = data.statistics(members)
-        return members.maximise(statistics), statistics, ()
-    if not members.known:
-        members = members.maximise(data.statistics(members))
-
+        return members, statistics, ()
     steps = Steps(members, data.statistics, data.log_likelihood)
     run = steps.run(data.total_weight, max_iter)
     members, trace = run.model.members, run.log_likelihoods
@@ -100,7 +98,7 @@ def fit(start: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[fl
         members, polished = _polished(members, data)
         if not polished and run.reason == "max_iter":
             warn(
-                f"{type(start).__name__}: the likelihood still rises after {max_iter} iterations. "
+                f"{type(family).__name__}: the likelihood still rises after {max_iter} iterations. "
                 "Increase max_iter"
             )
     return members, None, trace
@@ -128,7 +126,7 @@ def maximised(
     """The maximum over all parameters that are not fixed, each independent part by itself."""
     parts = []
     for j, likelihood in enumerate(likelihoods):
-        part = members if len(likelihoods) == 1 else one_column(members, j)
+        part = members if len(likelihoods) == 1 else members.column(j)
         free = Free(part, fixed)
         if not len(free.moving):
             return members
@@ -145,17 +143,17 @@ def maximised(
 
 
 def with_fixed(
-    start: Family, data: Data, fixed: Mapping[str, Any], max_iter: int
+    family: Family, data: Data, fixed: Mapping[str, Any], max_iter: int
 ) -> tuple[Family, Any]:
     """The maximum likelihood where some parameters are held, and statistics where they suffice."""
     try:
-        members, statistics, _ = fit(start, data, max_iter)
+        members, statistics, _ = fit(family, data, max_iter)
     except DegenerateFitError:
-        if not start.univariate:
+        if not family.univariate:
             raise
         # there may be a maximum with these parameters held: from anywhere
-        members, statistics = _anywhere(start, data.n_columns), None
-        if not start.iterative:
+        members, statistics = _anywhere(family, data.n_columns), None
+        if not family.iterative:
             statistics = data.statistics(members)
     held = {name: held_value(members, name, value) for name, value in fixed.items()}
     members = members.with_parameters(**held)
@@ -163,7 +161,7 @@ def with_fixed(
     found = maximised(members, likelihoods, data.total_weight, tuple(fixed))
     if not np.isfinite(found.unconstrained()).all():
         raise DegenerateFitError(
-            f"{type(start).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum"
+            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum"
         )
     return found, statistics
 

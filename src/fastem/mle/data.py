@@ -75,6 +75,24 @@ class Data:
 
         return self.total(block)
 
+    def examined_statistics(self, family: Family) -> tuple[Family, Any]:
+        """The family, prepared, and its statistics for one member.
+
+        In one pass over memory where the family has nothing to prepare.
+
+        Raises
+        ------
+        ValueError
+            If rows are not within the support.
+        """
+        rows = self.rows(slice(None))
+        if type(family).prepared is not Family.prepared:
+            prepared = family.prepared(rows)
+            return prepared, self.statistics(prepared.members() if prepared.known else prepared)
+        weights = None if self.weights is None else self.weights[:, None]
+        members = family.members() if family.known else family
+        return members, family.accumulate_all(rows, weights, self.n_threads)
+
     def log_likelihood(self, members: Family) -> FloatArray:
         """Weighted log-likelihood of each of the members, (K,), by a pass over the rows."""
 
@@ -137,8 +155,8 @@ def table(values: Any, name: str) -> FloatArray:
     except (TypeError, ValueError) as error:
         error.args = (f"{name}: {error}",)
         raise
-    missing = np.isnan(array)
-    if missing.any():
+    if np.isnan(array.min()):  # cheaper than an array of truth values
+        missing = np.isnan(array)
         n = int(np.count_nonzero(missing))
         row = int(np.argwhere(missing)[0][0])
         raise ValueError(

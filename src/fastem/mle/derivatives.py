@@ -25,9 +25,10 @@ Function = Callable[[FloatArray], FloatArray]
 
 _LEVELS = 5
 _DROP = 0.02  # of the log-likelihood, by the widest step, for one observation: 0.2**2 / 2
-_ROUGH_DROP = 2.0  # of the whole log-likelihood: two standard errors
+_ROUGH_DROP = 4.5  # of the whole log-likelihood: three standard errors
 _SEARCHES = 60
-_SMOOTH = 1e-3  # error of the extrapolation that no function without kinks has
+_SMOOTH = 0.05  # so far apart are curvatures over these steps of no function without kinks
+_LADDER = 5  # of widest steps, from those for one observation to those for all
 _LONG = 10.0  # ratio of axes from which on coordinates are taken along them
 _POINTS = 1 << 18  # numbers in the points of one call
 _EDGE = "the maximum lies at an edge, where the likelihood is no parabola"
@@ -38,7 +39,7 @@ _FLAT = "the likelihood is flat: the data tell nothing of a parameter"
 class Derivatives:
     """Gradient (P,) and Hessian (P, P) of a function, and why they mean nothing; None if they do.
 
-    `rough` where the function has kinks, and the Hessian is over two standard errors.
+    `rough` where the function has kinks, and the Hessian is over three standard errors.
     """
 
     value: float
@@ -73,18 +74,22 @@ def derivatives(
     """
     at = np.asarray(at, dtype=np.float64)
     value = float(function(at[None])[0])
-    # the information may be that of a few observations only
-    for drop in _DROP * np.array([weight, np.sqrt(weight), 1.0]):
+    # the information may be that of a few observations only, and steps then be too wide
+    wider: FloatArray | None = None
+    for drop in _DROP * weight ** np.linspace(1, 0, _LADDER):
         steps, trouble = _steps(function, at, value, drop, maximum)
         if trouble is not None:
             continue
         gradients, hessians = _levels(function, at, value, steps, _LEVELS)
-        gradient, _ = _extrapolated(gradients)
-        hessian, error = _extrapolated(hessians)
+        gradient, hessian = _extrapolated(gradients)[0], _extrapolated(hessians)[0]
         scale = np.sqrt(np.abs(np.diag(hessian)))
-        if not (error > _SMOOTH * np.outer(scale, scale)).any():
-            found = Derivatives(value, gradient, hessian)
-            return _sharpened(function, at, weight, found, drop)
+        allowed = _SMOOTH * np.outer(scale, scale)
+        if not (np.max([np.abs(level - hessian) for level in hessians], axis=0) > allowed).any():
+            # between two of its kinks any function is smooth, but not as it was seen before
+            if wider is not None and (np.abs(wider - hessian) > allowed).any():
+                break
+            return _sharpened(function, at, weight, Derivatives(value, gradient, hessian), drop)
+        wider = hessian
     if trouble is not None:
         nothing = np.full((len(at), len(at)), np.nan)
         return Derivatives(value, nothing[0], nothing, trouble)

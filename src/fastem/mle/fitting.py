@@ -137,12 +137,11 @@ def complete_result(
 ) -> MaximumLikelihood:
     """Fit rows of which nothing is hidden."""
     held = checked_fixed(family, fixed)
-    start = family.prepared(data.rows(slice(None)))
     trace: tuple[float, ...] = ()
     if held:
-        members, statistics = complete.with_fixed(start, data, held, max_iter)
+        members, statistics = complete.with_fixed(family, data, held, max_iter)
     else:
-        members, statistics, trace = complete.fit(start, data, max_iter)
+        members, statistics, trace = complete.fit(family, data, max_iter)
     likelihoods = likelihoods_of(members, data, statistics)
     whole = None if statistics is None else members.log_likelihood(statistics)
     value = data.log_likelihood(members) if whole is None else whole

@@ -37,7 +37,7 @@ class GoodnessOfFit:
         if not self.test:
             return self.note
         if isinstance(self.pvalue, tuple):
-            numbers = f"least p-value of {len(self.pvalue)} columns {min(self.pvalue):.3g}"
+            numbers = f"least p-value of {len(self.pvalue)} columns {np.nanmin(self.pvalue):.3g}"
         else:
             numbers = f"{self.statistic:.4g}, p-value {self.pvalue:.3g}"
         return f"{self.test} {numbers} ({self.note})"
@@ -65,9 +65,12 @@ def tested(family: Any, data: Data | None, n_parameters: int) -> GoodnessOfFit:
     members, n_columns = family.members(), data.n_columns
     found = []
     for j in range(n_columns):
-        distribution = members.column(j).member(0).scalar()
         column = np.asarray(data.X[:, j], dtype=np.float64)
-        found.append(test(distribution, column, n_parameters // n_columns))
+        try:
+            known = members.column(j).member(0).scalar().scipy()
+        except NotImplementedError:
+            return _none("no test, for scipy.stats has no such distribution")
+        found.append(test(known, column, n_parameters // n_columns))
     if n_columns == 1:
         return found[0]
     tests = [f for f in found if f.test]
@@ -81,8 +84,8 @@ def tested(family: Any, data: Data | None, n_parameters: int) -> GoodnessOfFit:
     )
 
 
-def _kolmogorov(distribution: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
-    found = stats.kstest(x, distribution.scipy().cdf)
+def _kolmogorov(known: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
+    found = stats.kstest(x, known.cdf)
     return GoodnessOfFit(
         "Kolmogorov-Smirnov",
         float(found.statistic),
@@ -91,8 +94,7 @@ def _kolmogorov(distribution: Any, x: FloatArray, n_parameters: int) -> Goodness
     )
 
 
-def _chi_square(distribution: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
-    known = distribution.scipy()
+def _chi_square(known: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
     n = len(x)
     low, high = x.min(), x.max()
     # so many values that one cell for each would be many: cells of equal width

@@ -16,6 +16,8 @@ from .derivatives import derivatives, jacobian
 
 FloatArray = NDArray[Any]
 
+_STATIONARY = 0.02  # what a Newton step may still gain at a maximum: a fifth of a standard error
+
 #: log-likelihood of each of some members
 Likelihood = Callable[[Family], FloatArray]
 
@@ -32,7 +34,7 @@ class Information:
     trouble : str or None
         Why there are no standard errors.
     rough : bool
-        Whether the likelihood has kinks, and its curvature is taken over two standard errors.
+        Whether the likelihood has kinks, and its curvature is taken over three standard errors.
     """
 
     covariance: FloatArray
@@ -53,13 +55,26 @@ class Free:
 
     def __init__(self, member: Family, fixed: Any = ()) -> None:
         self.member, self.fixed = member, fixed
-        sizes = [(name, member._shapes(name)[2]) for name in member.domains]
         self.at = member.unconstrained()[0]
-        held = [np.full(size, name in fixed) for name, size in sizes]
-        self.moving = np.flatnonzero(~np.concatenate(held))
+        two = self.at + np.array([[0.0], [0.125]])
+        again = member.from_unconstrained(two).unconstrained()
+        # members of some families share a parameter, and are looked at one by one
+        self.apart = bool(np.allclose(again, two, rtol=1e-6, atol=1e-6))
+        self.moving: NDArray[np.intp] = np.arange(len(self.at))
+        if fixed:
+            kept = [i for i in range(len(self.at)) if not self._moves_fixed(i)]
+            self.moving = np.array(kept, dtype=np.intp)
+
+    def _moves_fixed(self, i: int) -> bool:
+        """Whether a coordinate is one of what is fixed."""
+        before, moved = self.at[None], self.at[None].copy()
+        moved[0, i] += 0.125
+        old, new = (self.member.from_unconstrained(z).parameters for z in (before, moved))
+        changed = {name for name in old if not np.array_equal(old[name], new[name])}
+        return bool(changed & set(self.fixed))
 
     def members(self, points: FloatArray) -> Family:
-        """Members at some points (M, P)."""
+        """Members at some points (M, P), of which there is one where members share parameters."""
         free = np.repeat(self.at[None], len(points), axis=0)
         free[:, self.moving] = points
         members = self.member.from_unconstrained(free)
@@ -70,22 +85,36 @@ class Free:
         }
         return members.with_parameters(**held)
 
+    def _each(self, function: Callable[[Family], FloatArray], points: FloatArray) -> FloatArray:
+        if self.apart:
+            return function(self.members(points))
+        return np.concatenate([function(self.members(point[None])) for point in points])
+
     def numbers(self, points: FloatArray) -> FloatArray:
         """The parameters at some points, side by side, (M, Q)."""
-        members = self.members(points)
-        return np.concatenate(
-            [value.reshape(len(points), -1) for value in members.parameters.values()], axis=1
-        )
+
+        def values(members: Family) -> FloatArray:
+            parts = [v.reshape(members.n_members, -1) for v in members.parameters.values()]
+            return np.concatenate(parts, axis=1)
+
+        return self._each(values, points)
 
     def function(self, likelihood: Likelihood) -> Callable[[FloatArray], FloatArray]:
         """The log-likelihood at some points; -inf where there is none."""
 
         def values(points: FloatArray) -> FloatArray:
             with np.errstate(all="ignore"):
-                found = likelihood(self.members(points))
+                found = self._each(likelihood, points)
             return np.where(np.isnan(found), -np.inf, found)
 
         return values
+
+
+def n_estimated(members: Family, fixed: Any = ()) -> int:
+    """Free numbers of one member, without those of what is fixed."""
+    if not fixed:
+        return members.n_parameters
+    return len(Free(type(members).stacked([members.member(0)]), fixed).moving)
 
 
 def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any = ()) -> Information:
@@ -118,7 +147,7 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
         np.linalg.cholesky(-found.hessian)
     except np.linalg.LinAlgError:
         return Information(nothing, "the likelihood has no curvature in some direction")
-    if found.gain > (1e-3 if not found.rough else 1.0):
+    if found.gain > (_STATIONARY if not found.rough else 1.0):
         return Information(nothing, "the likelihood still rises here: this is no maximum of it")
     J = jacobian(free.numbers, at)
     # the scales of the coordinates may differ by any factor

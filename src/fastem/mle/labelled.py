@@ -18,6 +18,7 @@ from ..families.passes import Sums, each_block
 from .complete import fit as fit_complete
 from .complete import with_fixed
 from .data import Data, FloatArray, checked, same_length
+from .information import n_estimated
 from .result import MaximumLikelihood, likelihoods_of
 from .table import aligned, criteria
 
@@ -67,7 +68,7 @@ class LabelledFit:
     def n_parameters(self) -> int:
         """Parameters that were estimated: of all distributions, and the priors but one."""
         K = len(self.classes_)
-        held = sum(self.members._shapes(name)[2] for name in self.fixed)
+        held = self.members.n_parameters - n_estimated(self.members, self.fixed)
         return self.members.n_parameters_together - K * held + K - 1
 
     @property

@@ -53,9 +53,7 @@ def drawn(family: Family, data: Data | None, figure: Figure | None) -> Figure:
     members = family.members()
     grid = figure.subplots(data.n_columns, 2, squeeze=False, width_ratios=[1.6, 1])
     for j, (left, right) in enumerate(grid):
-        one = members.member(0).with_parameters(
-            **{key: value[0, j] for key, value in members.parameters.items()}
-        )
+        one = members.column(j).member(0).scalar()
         x = np.asarray(data.X[:, j], dtype=np.float64)
         weights = np.ones(len(x)) if data.weights is None else data.weights
         if family.support.integer:

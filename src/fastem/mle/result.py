@@ -12,7 +12,7 @@ import numpy as np
 from ..families.base import Family
 from .data import Data, FloatArray
 from .goodness import GoodnessOfFit, tested
-from .information import Information, Likelihood, interval, observed
+from .information import Information, Likelihood, interval, n_estimated, observed
 from .table import shown
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class MaximumLikelihood:
     @cached_property
     def n_parameters(self) -> int:
         """Parameters that were estimated, each free number counted."""
-        members = self.family.members()
-        return sum(members._shapes(n)[2] for n in members.domains if n not in self.fixed)
+        return n_estimated(self.family.members(), self.fixed)
 
     @property
     def aic(self) -> float:
@@ -80,9 +79,7 @@ class MaximumLikelihood:
         members, n_parts = self.family.members(), len(self._likelihoods)
         weight = self.total_weight
         return [
-            observed(
-                members if n_parts == 1 else one_column(members, j), likelihood, weight, self.fixed
-            )
+            observed(members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed)
             for j, likelihood in enumerate(self._likelihoods)
         ]
 
@@ -94,18 +91,16 @@ class MaximumLikelihood:
         where the likelihood is no parabola at its maximum (`no_errors_because` says why).
         """
         parts = [information.covariance for information in self._informations]
-        n_parts, size = len(parts), len(parts[0])
-        if n_parts == 1:
+        if len(parts) == 1:
             return parts[0]
-        # columns are independent; a parameter has its numbers of one column after the other
-        one = self.family.members().column(0)
-        widths = np.array([value.size for value in one.parameters.values()])
-        begins = np.repeat(np.cumsum(widths) - widths, widths) * (n_parts - 1) + np.arange(size)
-        steps = np.repeat(widths, widths)
-        result = np.zeros((size * n_parts, size * n_parts))
+        # columns are independent; each has its place in every parameter
+        sizes = [value.size for value in self.parameters.values()]
+        places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+        shaped = [p.reshape(len(parts), -1) for p in places]
+        result = np.zeros((sum(sizes), sum(sizes)))
         for j, part in enumerate(parts):
-            places = begins + j * steps
-            result[np.ix_(places, places)] = part
+            own = np.concatenate([place[j] for place in shaped])
+            result[np.ix_(own, own)] = part
         return result
 
     @property
@@ -202,11 +197,6 @@ class MaximumLikelihood:
         return shown(self)
 
 
-def one_column(members: Family, j: int) -> Family:
-    """One of the columns, of members of one variable for each column."""
-    return members.column(j)
-
-
 def likelihood_of(members: Family, data: Data, statistics: Any = None) -> Likelihood:
     """The log-likelihood of any members of a family on data.
 
@@ -231,7 +221,7 @@ def likelihoods_of(members: Family, data: Data, statistics: Any) -> tuple[Likeli
 
         def likelihood(any_members: Family) -> FloatArray:
             if not made:
-                made.append(likelihood_of(one_column(members, j), data.column(j)))
+                made.append(likelihood_of(members.column(j), data.column(j)))
             return made[0](any_members)
 
         return likelihood
