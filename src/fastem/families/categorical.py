@@ -123,11 +123,6 @@ class Categorical(ExponentialFamily):
         object.__setattr__(other, "n_categories", sizes)
         return other
 
-    def column(self, j: int) -> Self:
-        other = super().column(j)
-        object.__setattr__(other, "n_categories", self.n_categories[j : j + 1])
-        return other
-
     def inside(self, X: FloatArray) -> NDArray[np.bool_]:
         return super().inside(X) & (self.n_categories > X).all(axis=1)
 

@@ -49,6 +49,11 @@ def restored(description: Any, arrays: dict[str, FloatArray], prefix: str) -> Fa
     if parts := description.get("parts"):
         restored_parts = [restored(one, arrays, f"{prefix}{i}.") for i, one in enumerate(parts)]
         return family(restored_parts, **description["constants"])
+    if "made_of" in description:
+        parts = [
+            restored(part, arrays, f"{prefix}{i}.") for i, part in enumerate(description["made_of"])
+        ]
+        return family(parts, **description["constants"])
     parameters = (
         {name: arrays[prefix + name] for name in family.domains} if description["known"] else {}
     )
