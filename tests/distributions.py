@@ -44,6 +44,14 @@ def columns(frozen: Any) -> Callable[[Any], Any]:
     return lambda X: frozen.logpdf(X).sum(axis=1)
 
 
+def sampled(family: Any, n: int, seed: int) -> Any:
+    """Draws of one distribution, as users get them; of a response with covariates before it."""
+    if not family.conditional:
+        return family.sample(n, seed)
+    X = np.random.default_rng(seed).normal(1.0, 1.0, (n, family.n_columns - 1))
+    return np.column_stack([X, family.draw_response(X, seed)])
+
+
 EXAMPLES: dict[str, list[Example]] = {
     "Bernoulli": [
         Example(F["Bernoulli"](0.3), stats.bernoulli(0.3).logpmf),

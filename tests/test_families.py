@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from distributions import EXAMPLES
+from distributions import EXAMPLES, sampled
 
 from fastem.families.base import Family
 from fastem.families.registry import FAMILIES
@@ -13,14 +13,6 @@ CASES = [
     for i, example in enumerate(examples)
 ]
 N = 4000
-
-
-def sampled(family, n, seed):
-    """Draws of one distribution, as users get them; of a response with covariates before it."""
-    if not family.conditional:
-        return family.sample(n, seed)
-    X = np.random.default_rng(seed).normal(1.0, 1.0, (n, family.n_columns - 1))
-    return np.column_stack([X, family.draw_response(X, seed)])
 
 
 def data_of(family, seed=0, n=N):
@@ -163,7 +155,7 @@ def test_statistics_tell_the_likelihood_where_they_can(example):
     X = data_of(example.family, 9, 300)
     weights = np.random.default_rng(3).uniform(0.0, 2.0, (300, 1))
     one = example.family.members().prepared(X)
-    others = one.from_unconstrained(one.unconstrained() + [[0.0], [0.01], [-0.02]])
+    others = one.from_unconstrained(one.unconstrained() + np.array([[0.0], [0.01], [-0.02]]))
     found = others.log_likelihood(one.accumulate(X, weights))
     if found is not None:
         expected = weighted_log_likelihood(others, X, weights)

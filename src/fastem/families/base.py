@@ -7,7 +7,6 @@ needs less), and give it one line in `families/registry.py`: see CONTRIBUTING.md
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -116,6 +115,11 @@ class Family(Parametrised, ABC):
         return self
 
     @property
+    def made_of(self) -> tuple[Family, ...]:
+        """The families that it is made of, where its parameters are theirs."""
+        return ()
+
+    @property
     def exponential(self) -> bool:
         """Whether it is an exponential family: what the compiled kernel of mixtures takes.
 
@@ -164,16 +168,6 @@ class Family(Parametrised, ABC):
         except _OutsideError:
             self.support.check(X, type(self).__name__, n_threads)
             raise
-
-    @property
-    def made_of(self) -> tuple[Family, ...]:
-        """The families that it is made of, where its parameters are theirs."""
-        return ()
-
-    @property
-    def kind(self) -> Hashable:
-        """What distributions must have in common to be members of one."""
-        return type(self), repr(self.constants), self.n_columns
 
     # --- one distribution, as users see it ----------------------------------------------------
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Family
+from .passes import column_sums
 
 FloatArray = NDArray[Any]
 
@@ -150,12 +151,12 @@ def moments(
     """Sums of T(x), in some parts (n, d_i), and of h(x) (n,); see `Family.accumulate`."""
     if responsibilities is None:
         base = np.zeros(1) if h is None else h.sum(keepdims=True)
-        sums = [part.sum(axis=0, keepdims=True) for part in parts]
-        return Moments(np.array([float(len(parts[0]))]), np.concatenate(sums, axis=1), base)
-    counts = responsibilities.sum(axis=0)
+        sums = np.concatenate([column_sums(part) for part in parts])
+        return Moments(np.array([float(len(parts[0]))]), sums[None], base)
+    counts = column_sums(responsibilities)
     base = np.zeros_like(counts) if h is None else h @ responsibilities
-    sums = [responsibilities.T @ part for part in parts]
-    return Moments(counts, np.concatenate(sums, axis=1), base)
+    sums = np.concatenate([responsibilities.T @ part for part in parts], axis=1)
+    return Moments(counts, sums, base)
 
 
 def linear_log_likelihood(family: Linear, statistics: Moments) -> FloatArray:

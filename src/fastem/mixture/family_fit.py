@@ -129,6 +129,7 @@ def fit(
         data,
         convergence=em.Convergence(estimator.tol, estimator.max_iter, 1.0 / data.total_weight),
         callbacks=[*report.callbacks, *(estimator.callbacks or ())],
+        accelerate=estimator.accelerate,
         finished=report.finished,
     )
     _warn(result, estimator)

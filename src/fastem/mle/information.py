@@ -60,9 +60,10 @@ class Free:
         again = member.from_unconstrained(two).unconstrained()
         # members of some families share a parameter, and are looked at one by one
         self.apart = bool(np.allclose(again, two, rtol=1e-6, atol=1e-6))
-        self.moving = np.arange(len(self.at))
+        self.moving: NDArray[np.intp] = np.arange(len(self.at))
         if fixed:
-            self.moving = np.array([i for i in self.moving if not self._moves_fixed(i)], dtype=int)
+            kept = [i for i in range(len(self.at)) if not self._moves_fixed(i)]
+            self.moving = np.array(kept, dtype=np.intp)
 
     def _moves_fixed(self, i: int) -> bool:
         """Whether a coordinate is one of what is fixed."""
