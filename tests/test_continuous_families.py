@@ -10,7 +10,7 @@ from scipy import stats
 from test_families import fitted, settled
 
 from fastem.exceptions import DegenerateFitError
-from fastem.families import passes, special
+from fastem.families import differences, passes
 from fastem.families.newton import root
 from fastem.families.registry import FAMILIES
 from fastem.families.sample import WeightedRows, weighted_quantile
@@ -457,9 +457,9 @@ def test_differences_of_gamma_functions(a):
             mpmath.psi(1, x + half) - mpmath.psi(1, x) + 1 / (2 * x * x),
         ]
     found = [
-        special.log_minus_digamma(a),
-        special.scaled_trigamma_minus_1(a),
-        *special.half_step(a),
+        differences.log_minus_digamma(a),
+        differences.scaled_trigamma_minus_1(a),
+        *differences.half_step(a),
     ]
     np.testing.assert_allclose(found, [float(e) for e in exact], rtol=1e-11)
 
@@ -470,7 +470,7 @@ def test_ratio_of_bessel_functions(kappa):
         x = mpmath.mpf(kappa)
         ratio = mpmath.besseli(1, x) / mpmath.besseli(0, x)
         exact = [float(e) for e in (ratio, 1 - ratio, 1 - ratio / x - ratio**2)]
-    np.testing.assert_allclose(special.bessel_ratio(np.array(kappa)), exact, rtol=1e-10)
+    np.testing.assert_allclose(differences.bessel_ratio(np.array(kappa)), exact, rtol=1e-10)
 
 
 def test_a_root_with_a_coarse_last_step():

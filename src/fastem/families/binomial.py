@@ -88,12 +88,6 @@ class Binomial(ExponentialFamily):
             )
         return self
 
-    def column(self, j: int) -> Self:
-        other = super().column(j)
-        own = self.n_trials[j] if self.n_trials.ndim else self.n_trials
-        object.__setattr__(other, "n_trials", own)
-        return other
-
     def inside(self, X: FloatArray) -> NDArray[np.bool_]:
         return super().inside(X) & (self.n_trials >= X).all(axis=1)
 
