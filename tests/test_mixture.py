@@ -15,6 +15,8 @@ from fastem import GaussianMixture, Mixture
 from fastem.covariances import COVARIANCES
 from fastem.exceptions import DegenerateFitError
 from fastem.families import (
+    Categorical,
+    Exponential,
     FamilyMixture,
     Gamma,
     MultivariateNormal,

@@ -232,14 +232,17 @@ def _starts(
     if any(family.known for family in families):
         raise ValueError("family: give parameters to all of the distributions, or to none")
 
+    kinds = {family.kind for family in families}
+
     def fresh(begin: int) -> FamilyMixture:
         r = _responsibilities(estimator, data, rows, places, K, random_state)
-        if begin and len({type(family) for family in families}) > 1:
-            r = r[:, random_state.permutation(K)]
+        soft = (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / K
+        if len(kinds) > 1:  # whose cluster is whose is a guess
+            order = random_state.permutation(K) if begin else slice(None)
+            return FamilyMixture.starting(families, data, soft[:, order])
         try:
             return FamilyMixture.starting(families, data, r)
         except DegenerateFitError:
-            soft = (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / K
             return FamilyMixture.starting(families, data, soft)
 
     return iter([lambda begin=begin: fresh(begin) for begin in range(int(estimator.n_init))])
