@@ -7,6 +7,7 @@ data.py          the workloads, the covariance structures and their arithmetic
 peers.py         the programs compared, each behind the same few methods
 numpy_twin.py    a vectorised EM in plain NumPy, one of the peers
 measure.py       how time is measured: in turn, in rounds, medians
+families.py      mixtures of exponential families: workloads and programs
 groups.py        what is measured: iterations, whole fits, small fits, predictions
 report.py        tables, plain and Markdown
 quality.py       final log-likelihoods beside scikit-learn's: ``python -m benchmarks.quality``

@@ -11,6 +11,7 @@ Examples
 python -m benchmarks                                 ms per iteration, every workload
 python -m benchmarks --workload diag --rounds 9      the diagonal ones, more rounds
 python -m benchmarks --group fit --group small       whole fits
+python -m benchmarks --group mle                     single distributions, beside scipy.stats
 python -m benchmarks --peers fastem,onedal --markdown
 """
 
@@ -24,7 +25,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.groups import GROUPS, Settings
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, available
 from benchmarks.report import Table, command_parser, cpu_model, load, progress, usable_cores
 
 
@@ -37,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(name)
             print("\n".join(f"  {workload.name}" for workload in GROUPS[name].workloads))
         return 0
-    peers = _available(options.peers.split(","), options.threads)
+    peers = available([PEERS[name] for name in options.peers.split(",")], options.threads)
     if not peers:
         print("None of the programs asked for can be imported.", file=sys.stderr)
         return 1
     print(f"{cpu_model()}; {options.threads} threads; {options.dtype}; load {load()}")
     print("; ".join(peer.describe() for peer in peers))
-    settings = Settings(options.rounds, options.iterations, options.budget)
+    settings = Settings(options.rounds, options.iterations, options.budget, options.threads)
     dtype = np.dtype(options.dtype)
     n_rows = 0
     # After the imports above: the limit applies to the thread pools that are loaded by now.
@@ -97,18 +98,6 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
-
-
-def _available(names: Sequence[str], n_threads: int) -> list[Peer]:
-    """Make the peers that can be imported, and say how to install the others."""
-    peers = []
-    for name in names:
-        reason = PEERS[name].missing()
-        if reason is None:
-            peers.append(PEERS[name](n_threads))
-        else:
-            progress(reason)
-    return peers
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """What is measured: each group is a table, and one function that fills a row of it.
 
-==========  ============================================================================
-group       what is timed
-==========  ============================================================================
-iteration   one EM iteration from a given start, ``tol=0``: the loop and nothing else
-dense       the same where every pair of a point and a component counts: nothing to leave out
-components  the same from few components to many, well separated
-fit         ``fit(X)`` with the defaults: initialisation, all iterations, every check
-small       the same on data so small that the overheads are all there is
-many        a thousand small fits: in one call, and in a loop over some of them
-predict     ``predict(X)`` of a fitted model
-==========  ============================================================================
+=============  ===========================================================================
+group          what is timed
+=============  ===========================================================================
+iteration      one EM iteration from a given start, ``tol=0``: the loop and nothing else
+dense          the same where every pair of a point and a component counts: nothing to leave out
+components     the same from few components to many, well separated
+fit            ``fit(X)`` with the defaults: initialisation, all iterations, every check
+small          the same on data so small that the overheads are all there is
+many           a thousand small fits: in one call, and in a loop over some of them
+predict        ``predict(X)`` of a fitted model
+acceleration   plain EM beside its accelerations, to the same log-likelihood
+families       one EM iteration of a mixture of exponential families; see ``families.py``
+mle            maximum likelihood of one distribution of a family, beside ``scipy.stats``
+=============  ===========================================================================
 """
 
 from __future__ import annotations
@@ -19,11 +22,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import data
+from benchmarks import acceleration, data, families, likelihood
 from benchmarks.data import Problem, Workload
 from benchmarks.measure import Plan, Samples, in_turn, plan, repeated, timed
 from benchmarks.numpy_twin import mean_log_likelihood
-from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError
+from benchmarks.peers import FastEM, NotOfferedError, Peer, PeerError, available
 from benchmarks.report import milliseconds, number, progress
 
 # Mean log-likelihoods that differ by more than this share are worth a line, by dtype.
@@ -46,11 +49,14 @@ class Settings:
         Iterations that a long fit has more than a short one, at most.
     budget : float
         Seconds that a long fit may take.
+    threads : int
+        Threads of each program.
     """
 
     rounds: int | None
     iterations: int
     budget: float
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,22 @@ class Group:
         Problem, peers, rounds and settings to the cells of a row after the first.
     from_scratch : bool
         Whether a peer must bring its own initialisation to take part.
+    programs : sequence of classes
+        Peers of the group's own, in place of those of the command line.
     """
 
     title: str
-    workloads: tuple[Workload, ...]
+    workloads: tuple[Workload, ...] | tuple[families.FamilyWorkload, ...]
     rounds: int
     header: Callable[[Sequence[Peer]], list[str]]
     measure: Callable[[Problem, Sequence[Peer], int, Settings], list[str]]
     from_scratch: bool = False
+    programs: Sequence[type[Peer]] = ()
 
     def peers(self, peers: Sequence[Peer]) -> list[Peer]:
-        """Return the peers that can take part."""
+        """Return the peers that can take part, or the group's own programs."""
+        if self.programs:
+            return available(self.programs, peers[0].n_threads)
         return [peer for peer in peers if peer.has_initialisation or not self.from_scratch]
 
 
@@ -234,6 +245,13 @@ def measure_predict(
     return _repeated(calls, peers, failures, rounds)
 
 
+def measure_mle(
+    problem: likelihood.OneFit, peers: Sequence[Peer], rounds: int, settings: Settings
+) -> list[str]:
+    """Time a fit by fastem and by scipy.stats, and compare their parameters."""
+    return likelihood.measure(problem, rounds, settings.threads)
+
+
 def header_times(peers: Sequence[Peer]) -> list[str]:
     """Name the columns of `measure_small` and `measure_predict`."""
     return _header(peers, "ms")
@@ -291,6 +309,28 @@ GROUPS: dict[str, Group] = {
         7,
         header_times,
         measure_predict,
+    ),
+    "acceleration": Group(
+        "E-steps and milliseconds to the same log-likelihood",
+        acceleration.SLOW,
+        3,
+        acceleration.header,
+        acceleration.measure,
+    ),
+    "families": Group(
+        "Milliseconds per EM iteration, mixtures of exponential families",
+        families.WORKLOADS,
+        5,
+        header_iteration,
+        measure_iteration,
+        programs=families.PROGRAMS,
+    ),
+    "mle": Group(
+        "Milliseconds of a maximum-likelihood fit of one distribution",
+        likelihood.WORKLOADS,
+        5,
+        likelihood.header,
+        measure_mle,
     ),
 }
 

@@ -69,7 +69,7 @@ class Twin(ABC):
         counts, first = np.zeros(len(self.means)), np.zeros(self.means.shape)
         log_likelihood = 0.0
         for block in self.blocks():
-            responsibilities, block_log_likelihood = _responsibilities(self.log_joint(block))
+            responsibilities, block_log_likelihood = responsibilities_of(self.log_joint(block))
             log_likelihood += block_log_likelihood
             counts += responsibilities.sum(axis=0)
             first += responsibilities.T @ block
@@ -235,10 +235,10 @@ def mean_log_likelihood(X: Array, structure: str, parameters: Parameters) -> flo
     """Return the mean log-likelihood of the rows, in float64."""
     twin = TWINS[structure](X.astype(np.float64))
     twin.begin(Parameters(*(np.asarray(p, np.float64) for p in parameters)))
-    return sum(_responsibilities(twin.log_joint(block))[1] for block in twin.blocks()) / len(X)
+    return sum(responsibilities_of(twin.log_joint(block))[1] for block in twin.blocks()) / len(X)
 
 
-def _responsibilities(log_joint: Array) -> tuple[Array, float]:
+def responsibilities_of(log_joint: Array) -> tuple[Array, float]:
     """Turn log joint densities into responsibilities, in place, and sum the log-likelihood."""
     peak = log_joint.max(axis=1, keepdims=True)
     log_joint -= peak

@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks import numpy_twin
 from benchmarks.data import Problem
 from benchmarks.numpy_twin import Parameters
+from benchmarks.report import progress
 
 
 class PeerError(Exception):
@@ -299,3 +300,15 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
+
+
+def available(programs: Sequence[type[Peer]], n_threads: int) -> list[Peer]:
+    """Make the programs that can be imported, and say how to install the others."""
+    peers = []
+    for program in programs:
+        reason = program.missing()
+        if reason is None:
+            peers.append(program(n_threads))
+        else:
+            progress(reason)
+    return peers

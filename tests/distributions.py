@@ -240,6 +240,49 @@ EXAMPLES: dict[str, list[Example]] = {
             lambda X: stats.poisson([0.5, 30.0]).logpmf(X).sum(axis=1),
         ),
     ],
+    "Product": [
+        Example(
+            F["Product"](
+                [
+                    F["Normal"](3.0, 2.0),
+                    F["Poisson"](4.2),
+                    (F["Categorical"]([[0.2, 0.8], [0.1, 0.6, 0.3]]), [2, 4]),
+                    F["Bernoulli"](0.3),
+                ]
+            ),
+            lambda X: (
+                stats.norm(3.0, 2.0).logpdf(X[:, 0])
+                + stats.poisson(4.2).logpmf(X[:, 1])
+                + categorical([0.2, 0.8], [0.1, 0.6, 0.3])(X[:, [2, 4]])
+                + stats.bernoulli(0.3).logpmf(X[:, 3])
+            ),
+            outside=[[0, -1, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 0.5, 0]],
+        ),
+        Example(
+            F["Product"]([F["Gamma"](2.0, 3.0), (F["Poisson"](0.5), 2), F["Geometric"](0.2)]),
+            lambda X: (
+                stats.gamma(2.0, scale=3.0).logpdf(X[:, 0])
+                + stats.poisson(0.5).logpmf(X[:, 1:3]).sum(axis=1)
+                + stats.geom(0.2).logpmf(X[:, 3])
+            ),
+            outside=[[0, 1, 1, 1], [1, 1, 1, 0]],
+        ),
+        Example(
+            F["Product"](
+                [
+                    F["MultivariateNormal"]([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]),
+                    F["MultivariateStudentT"](3.5, [1.0, 2.0], np.eye(2)),
+                ],
+                columns=[[3, 0], [1, 2]],
+            ),
+            lambda X: (
+                stats.multivariate_normal([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]]).logpdf(
+                    X[:, [3, 0]]
+                )
+                + stats.multivariate_t([1.0, 2.0], np.eye(2), df=3.5).logpdf(X[:, 1:3])
+            ),
+        ),
+    ],
     "StudentT": [
         Example(F["StudentT"](4.0, 1.0, 2.0), stats.t(4.0, 1.0, 2.0).logpdf),
         Example(F["StudentT"](0.7, 0.0, 1e-12), stats.t(0.7, 0.0, 1e-12).logpdf),

@@ -348,6 +348,37 @@ class Spherical(Structure):
         return n_components
 
 
+class ExponentialFamily:
+    """A mixture of one exponential family, given the statistics T(x) of the rows, (N, D).
+
+    log p_k(x) = T(x) . eta_k - A(eta_k) + log h(x), where the base measure h is the same for all
+    components and left out here: it changes no responsibility. ``constants`` (K,) are
+    log weights - A(eta), ``eta`` is (K, D).
+    """
+
+    def e_step(self, T: Array, constants: Array, eta: Array) -> Expectation:
+        """Compute the responsibilities (N, K) and the log-likelihood of each row (N,)."""
+        log_joint = np.empty((len(T), len(constants)))
+        for k in range(len(constants)):
+            log_joint[:, k] = (T * eta[k]).sum(axis=1) + constants[k]
+        log_likelihood = logsumexp(log_joint, axis=1)
+        return Expectation(np.exp(log_joint - log_likelihood[:, np.newaxis]), log_likelihood)
+
+    def statistics(
+        self,
+        T: Array,
+        responsibilities: Array,
+        about: Array,
+        sample_weight: Array | None = None,
+    ) -> Statistics:
+        """Compute counts (K,) and first moments (K, D) about ``about`` (K, D); no second ones."""
+        weighted = _weighted(responsibilities, sample_weight)
+        first = np.empty(about.shape)
+        for k in range(len(about)):
+            first[k] = (weighted[:, k, np.newaxis] * (T - about[k])).sum(axis=0)
+        return Statistics(weighted.sum(axis=0), first, np.empty((len(about), 0)))
+
+
 STRUCTURES: dict[str, Structure] = {
     "full": Full(),
     "tied": Tied(),

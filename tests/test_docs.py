@@ -3,13 +3,13 @@
 import doctest
 import importlib
 import pkgutil
-import re
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import documents
 import pytest
 
 import fastem
@@ -18,10 +18,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(fastem.__file__).parent
 
 
+PAGES = [
+    page for page in sorted((ROOT / "docs").glob("*.md")) if "```python" in page.read_text("utf-8")
+]
+
+
 def blocks(file, language):
-    """The fenced blocks of a language; "" is a block that names none."""
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / file).read_text(), re.M | re.S)
-    return [text for name, text in fenced if name == language]
+    return documents.blocks((ROOT / file).read_text(encoding="utf-8"), language)
 
 
 def modules():
@@ -47,6 +50,36 @@ def test_readme_python(number, monkeypatch, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("README.md", "python")[number], f"README block {number}", "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_prints_what_it_shows_and_draws_its_pictures(page, monkeypatch, tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    for ran in documents.run(page):
+        if ran.expected is None:
+            assert not ran.printed, f"{page.name}, line {ran.line} prints what is not shown"
+        else:
+            where = f"{page.name}, line {ran.line}; python tests/documents.py {page} mends it"
+            assert documents.same(ran.printed, ran.expected), f"{where}\n{ran.printed}"
+    shown = {Path("docs") / name for name in documents.pictures(page.read_text(encoding="utf-8"))}
+    drawn = {path.relative_to(tmp_path) for path in tmp_path.glob("docs/images/*")}
+    assert drawn == shown
+    for picture in shown:
+        assert 0 < (ROOT / picture).stat().st_size < 60_000, f"{picture} is missing or large"
+
+
+def test_the_tutorial_is_a_page_that_runs():
+    assert ROOT / "docs" / "tutorial.md" in PAGES
+
+
+def test_results_are_compared_to_the_last_digit_shown():
+    assert documents.same("ll -12.345,  n 100\n", "ll -12.346, n  99\n")
+    assert not documents.same("ll -12.345", "ll -12.347")
+    assert not documents.same("mean 3", "sd 3")
+    assert not documents.same("3 of 4", "3")
+    assert documents.same("p 3.2e-06", "p 3.3e-06")
+    assert not documents.same("p 3.2e-06", "p 3.2e-05")
 
 
 def test_readme_commands(tmp_path):

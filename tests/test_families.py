@@ -70,6 +70,7 @@ def test_density_is_0_outside_the_support(example):
         value = row[0] if sampled(family, 1, 0).ndim == 1 else row
         assert family.log_density(value) == -np.inf
     for value in example.outside:
+        assert not family.members().inside(np.reshape(value, (1, -1)).astype(float))[0]
         assert family.log_density(value) == -np.inf
         with pytest.raises(ValueError, match=type(family).__name__):
             family.prepared(np.reshape(value, (1, -1)).astype(float))
@@ -237,8 +238,10 @@ def test_parameters_outside_their_domain_are_refused(example):
 def test_repr_shows_the_parameters(example):
     text = repr(example.family)
     assert text.startswith(type(example.family).__name__ + "(")
-    for name in example.family.domains:
-        assert f"{name}=" in text
+    for part in example.family.made_of or (example.family,):
+        assert type(part).__name__ in text
+        for name in part.domains:
+            assert f"{name}=" in text
 
 
 @pytest.mark.parametrize("example", CASES)

@@ -518,3 +518,34 @@ def test_a_mixture_of_every_family(family, tmp_path):
     two.save(tmp_path / "model.fastem")
     again = fastem.load(tmp_path / "model.fastem")
     np.testing.assert_array_equal(again.score_samples(X), two.score_samples(X))
+
+
+# --- acceleration, regressions --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accelerate", ["squarem", "anderson"])
+def test_acceleration_arrives_where_em_does_and_sooner(accelerate):
+    plain = Mixture("Poisson", 2, tol=1e-10, max_iter=20_000, random_state=0).fit(HASSELBLAD)
+    fast = clone(plain).set_params(accelerate=accelerate).fit(HASSELBLAD)
+    assert fast.n_iter_ < plain.n_iter_ / 2
+    assert fast.lower_bound_ >= plain.lower_bound_ - 1e-9
+    assert np.diff(fast.lower_bounds_).min() >= -1e-12
+
+
+def test_a_mixture_of_regressions():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (2000, 1))
+    second = rng.random(2000) < 0.4
+    y = np.where(second, 1 + 2 * x[:, 0], -1 - x[:, 0]) + rng.normal(0, 0.3, 2000)
+    model = Mixture("LinearRegression", random_state=0)
+    model.select(x, y, n_components=(1, 2, 3))
+    assert model.n_components == 2
+    found = sorted(c.coefficients.tolist() for c in model.components_)
+    np.testing.assert_allclose(found, [[-1, -1], [1, 2]], atol=0.05)
+    rows = np.column_stack([x, y])  # the response is the last column
+    labels = model.predict(rows)
+    right = (labels == second).mean()
+    assert max(right, 1 - right) > 0.95
+    assert model.criteria_[2] == pytest.approx(model.bic(rows))
+    with pytest.raises(ValueError, match="y: the response must be 2000 finite numbers"):
+        model.fit(x, y[:7])

@@ -1,4 +1,8 @@
-"""fastem: Gaussian mixtures by expectation-maximisation, on all cores."""
+"""fastem: maximum likelihood and expectation-maximisation, on all cores.
+
+`GaussianMixture` and `Mixture` (of any families) have scikit-learn's interface; `mle.fit` fits a
+distribution of `families`, `em.run` a model of your own.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

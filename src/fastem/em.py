@@ -36,7 +36,7 @@ from ._files import StrPath
 from .acceleration import accelerator
 from .checkpoints import Checkpoint, Recorder, State
 from .convergence import REASONS, Convergence, Movement
-from .exceptions import IllDefinedCovarianceError, LikelihoodError
+from .exceptions import DegenerateFitError, LikelihoodError
 from .results import EMResult, best_of
 from .user_models import UserModel, has_space, steps_of
 
@@ -360,7 +360,7 @@ def run_restarts(
                     previous=previous,
                     accelerate=accelerate,
                 )
-            except (IllDefinedCovarianceError, LikelihoodError) as error:
+            except (DegenerateFitError, LikelihoodError) as error:
                 yield error
                 continue
             result = replace(result, seconds={"start": seconds, **result.seconds})

@@ -60,13 +60,14 @@ class UserModel:
         self._steps = steps_of(model)
         self._fields: Fields | None = None
         self._known = set(fields(model))
+        self._leaves: list[tuple[str, FloatArray]] | None = None
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
         self._mutable: bool | None = False if getattr(settings, "frozen", False) else None
 
     def _with(self, model: Any) -> UserModel:
         other = copy.copy(self)
-        other.model = model
+        other.model, other._leaves = model, None
         return other
 
     # --- EM -----------------------------------------------------------------------------------
@@ -74,6 +75,8 @@ class UserModel:
     def accumulate(self, data: Any) -> Expected:
         """The user's E-step, and the log-likelihood where there is one."""
         statistics = getattr(self.model, self._steps[0])(data)
+        if self._mutable is not False:
+            self._leaves = None  # whatever the E-step did to the model
         return Expected(statistics, self._log_likelihood(statistics, data))
 
     def _log_likelihood(self, statistics: Any, data: Any) -> float | None:
@@ -142,6 +145,7 @@ class UserModel:
         after._mutable = mutable and self._mutable is not False
         if self._fields is None:
             after._fields = self._fields = Fields.of(self.model, made, self._known)
+            self._leaves = None
         self._demand_finite(after)
         return after
 
@@ -208,10 +212,12 @@ class UserModel:
 
     def leaves(self) -> list[tuple[str, FloatArray]]:
         """Names and values of the parameters; none where they cannot be read."""
-        try:
-            return self.fields.leaves(self.model)
-        except TypeError:
-            return []
+        if self._leaves is None:
+            try:
+                self._leaves = self.fields.leaves(self.model)
+            except TypeError:
+                self._leaves = []
+        return self._leaves
 
     def names(self) -> tuple[str, ...]:
         """A name for each number among the parameters."""

@@ -100,31 +100,19 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
     const index work = S<T>::group * S<T>::parameter_size(D);  // of one component
     for (index v = 0; v < G; ++v) largest[v] = V(-std::numeric_limits<T>::infinity());
 
-    const auto evaluate = [&](index k, bool may_stop) {
-        const T constant = parameters.constants[k];
-        const T* own = parameters.component(k);
+    // what comes of the log-densities p of component k, some of them not worked out to the end
+    const auto settle = [&](index k, const V(&p)[G], const bool(&whole)[G / P]) {
         bool hopeless = true, complete = true;
-        V least(std::numeric_limits<T>::infinity()), p[G];
+        V least(std::numeric_limits<T>::infinity());
         for (index i = 0; i < G; i += P) {
-            V stop[P], sum[P];
-            if (may_stop)
-                for (index v = 0; v < P; ++v) {
-                    const V limit = V(T(2)) * (V(constant + cut) - largest[i + v]);
-                    stop[v] = xsimd::fma(V(T(reserve)), xsimd::abs(limit), limit);
-                }
-            const T* x = points + i * lanes<T>;
-            // with a constant, so that the inner loop without looks has none
-            const bool whole = may_stop ? S<T>::distances(x, own, D, n, stop, true, sum)
-                                        : S<T>::distances(x, own, D, n, stop, false, sum);
             auto below = xsimd::batch_bool<T>(true);
-            for (index v = 0; v < P; ++v) {
-                p[i + v] = xsimd::fma(V(T(-0.5)), sum[v], V(constant));
-                const V above = largest[i + v] - V(cut) - p[i + v];
+            for (index v = i; v < i + P; ++v) {
+                const V above = largest[v] - V(cut) - p[v];
                 below = below & (above > V(T(0)));
                 least = xsimd::min(least, above);
             }
-            hopeless = hopeless && (!whole || xsimd::all(below));
-            complete = complete && whole;
+            hopeless = hopeless && (!whole[i / P] || xsimd::all(below));
+            complete = complete && whole[i / P];
         }
         n_computed += complete;
         if (hopeless) {
@@ -138,21 +126,65 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
             largest[v] = xsimd::max(p[v], largest[v]);  // the other one where p is NaN
         }
     };
-
-    // the parameters of the next one are on their way while one is worked at
-    const auto expect = [&](const int* next, const int* end) {
-        if (next < end) prefetch(parameters.component(*next), parameters.ahead);
+    const auto evaluate = [&](index k, bool may_stop) {
+        const T constant = parameters.constants[k];
+        const T* own = parameters.component(k);
+        V p[G];
+        bool whole[G / P];
+        for (index i = 0; i < G; i += P) {
+            V stop[P], sum[P];
+            if (may_stop)
+                for (index v = 0; v < P; ++v) {
+                    const V limit = V(T(2)) * (V(constant + cut) - largest[i + v]);
+                    stop[v] = xsimd::fma(V(T(reserve)), xsimd::abs(limit), limit);
+                }
+            const T* x = points + i * lanes<T>;
+            // with a constant, so that the inner loop without looks has none
+            whole[i / P] = may_stop ? S<T>::distances(x, own, D, n, stop, true, sum)
+                                    : S<T>::distances(x, own, D, n, stop, false, sum);
+            for (index v = 0; v < P; ++v) p[i + v] = xsimd::fma(V(T(-0.5)), sum[v], V(constant));
+        }
+        settle(k, p, whole);
     };
-    // those that mattered before will most likely do so again, and raise the bar for the others
+    // In the order of a list, two at a time where the structure takes pairs. The parameters of the
+    // next one are on their way while one is worked at.
+    const auto evaluate_all = [&](const int* k, const int* end, bool may_stop) {
+        while (k < end) {
+            if (watch.ends(work)) return;
+            if constexpr (S<T>::pairs) {
+                if (k + 1 < end) {
+                    V p[2][G];
+                    bool whole[G / P];
+                    std::fill(whole, whole + G / P, true);
+                    for (index i = 0; i < G; i += P) {
+                        V sum[2][P];
+                        S<T>::distances(points + i * lanes<T>, parameters.component(k[0]),
+                                        parameters.component(k[1]), D, n, sum);
+                        for (index c = 0; c < 2; ++c)
+                            for (index v = 0; v < P; ++v)
+                                p[c][i + v] = xsimd::fma(V(T(-0.5)), sum[c][v],
+                                                         V(parameters.constants[k[c]]));
+                    }
+                    for (index c = 0; c < 2; ++c) settle(k[c], p[c], whole);
+                    k += 2;
+                    continue;
+                }
+            }
+            if (k + 1 < end) prefetch(parameters.component(k[1]), parameters.ahead);
+            evaluate(*k++, may_stop);
+        }
+    };
+
+    // those that mattered before will most likely do so again, and raise the bar for the others;
+    // the winner first
     int* list = scratch.components;
     const auto it_mattered = [](auto s) { return s == decltype(s)(mattered); };
+    slack[winner] = mattered;
     const index n_first = list_where(slack, K, list, it_mattered);
-    evaluate(winner, false);
-    for (index a = 0; a < n_first; ++a) {
-        if (watch.ends(work)) return 0;
-        expect(list + a + 1, list + n_first);
-        if (list[a] != winner) evaluate(list[a], false);
-    }
+    int* place = std::find(list, list + n_first, static_cast<int>(winner));
+    std::rotate(list, place, place + 1);
+    evaluate_all(list, list + n_first, false);
+    if (watch.over()) return 0;
 
     alignas(64) T levels[S<T>::group];
     if (n_first < K) {
@@ -171,16 +203,12 @@ inline index log_densities(const Parameters<T, S>& parameters, const T* points, 
         } else {
             std::fill(now, now + K, unknown);
         }
-        now[winner] = done;
         for (index a = 0; a < n_first; ++a) now[list[a]] = done;
         for (index k = 0; k < K; ++k) slack[k] = now[k] == done ? slack[k] : now[k];
         const index n_left =
             list_where(now, K, list, [](auto s) { return !(s >= decltype(s)(0)); });
-        for (index a = 0; a < n_left; ++a) {
-            if (watch.ends(work)) return 0;
-            expect(list + a + 1, list + n_left);
-            evaluate(list[a], true);
-        }
+        evaluate_all(list, list + n_left, true);
+        if (watch.over()) return 0;
     }
 
     if (bounds.slack) {

@@ -32,39 +32,46 @@ template <class T> struct Linear : Unshared<T> {
 
     static bool distances(const T* points, const T* parameters, index D, index n,
                           const V (&)[vectors], bool, V (&q)[vectors]) {
-        V odd[vectors];  // two sums for every vector, so that additions need not wait
-        for (index v = 0; v < vectors; ++v) q[v] = odd[v] = V(T(0));
-        index j = 0;
-        for (; j + 1 < D; j += 2) {
-            const T* x = points + j * n;
-            const V a(parameters[j]), b(parameters[j + 1]);
-            for (index v = 0; v < vectors; ++v) {
-                q[v] = xsimd::fma(a, load(x + v * lanes<T>), q[v]);
-                odd[v] = xsimd::fma(b, load(x + n + v * lanes<T>), odd[v]);
-            }
-        }
-        if (j < D)
-            for (index v = 0; v < vectors; ++v)
-                q[v] = xsimd::fma(V(parameters[j]), load(points + j * n + v * lanes<T>), q[v]);
-        for (index v = 0; v < vectors; ++v) q[v] += odd[v];
+        sums<1>(points, {parameters}, D, n, {&q[0]});
         return true;
     }
+    // Of two components: a number of the tile is read once for both.
+    static void distances(const T* points, const T* one, const T* other, index D, index n,
+                          V (&q)[2][vectors]) {
+        sums<2>(points, {one, other}, D, n, {&q[0][0], &q[1][0]});
+    }
 
-    static void moments(const T* tile, const T* about, const T*, const Members<T, group> members,
-                        index D, index n, T*, double* statistics) {
-        V total(T(0));
-        members.each_vector([&](index at, index) { total += load(members.r + at); });
-        double count = 0;
-        add_lane_sums(&total, 1, &count);
-        statistics[0] += count;
-        double* first = statistics + 1;
-        index j = 0;
-        for (; j + together <= D; j += together)
-            features<together>(tile + j * n, members, n, first + j);
-        for (; j + 2 <= D; j += 2) features<2>(tile + j * n, members, n, first + j);
-        for (; j < D; ++j) features<1>(tile + j * n, members, n, first + j);
-        // in one step a tile, and most often 0: no number of the tile is read for it
-        for (j = 0; j < D; ++j) first[j] -= count * static_cast<double>(about[j]);
+    // About 0, of all components with a part in the tile: those of few features at a time, which
+    // stay in the first-level cache, and of two components where both have the same groups.
+    template <class MembersOf>
+    static void moments(const T* tile, const int* touched, index n_touched, MembersOf&& members_of,
+                        index D, index n, double* statistics, Watch& watch) {
+        const index lead = D - (D - 1) / together * together;
+        for (index j = 0; j < D; j += j == 0 ? lead : together)
+            for (index a = 0; a < n_touched;) {
+                const index k = touched[a];
+                const Members<T, group> own = members_of(k);
+                double* out = statistics + k * statistics_size(D);
+                index n_components = 1;
+                if (a + 1 < n_touched) {
+                    const index l = touched[a + 1];
+                    const Members<T, group> others = members_of(l);
+                    if (own.n_groups == others.n_groups &&
+                        std::equal(own.groups, own.groups + own.n_groups, others.groups)) {
+                        n_components = 2;
+                        features<2>(tile, {own.r, others.r}, own, j, lead, n,
+                                    {out, statistics + l * statistics_size(D)});
+                    }
+                }
+                if (n_components == 1) features<1>(tile, {own.r}, own, j, lead, n, {out});
+                a += n_components;
+                if (watch.ends(n_components * own.size() * together)) return;
+            }
+    }
+    // Moments about 0 to moments about a point, once a slot: most often that point is 0.
+    static void move(const T* about, index D, double* statistics) {
+        for (index j = 0; j < D; ++j)
+            statistics[1 + j] -= statistics[0] * static_cast<double>(about[j]);
     }
 
     static void unpack(const double* statistics, index D, double* count, double* first, double*) {
@@ -88,21 +95,71 @@ template <class T> struct Linear : Unshared<T> {
         return sum + 1e-6 * size;
     }
 
-  private:
-    static constexpr index together = 2 * point_vectors;
+    static constexpr bool pairs = true;
 
-    // First moments of `count` features about 0.
-    template <index count>
-    static void features(const T* x, const Members<T, group> members, index n, double* first) {
-        V sums[count];
-        for (index f = 0; f < count; ++f) sums[f] = V(T(0));
-        const T* responsibilities = members.r;
+  private:
+    static constexpr index together = 2 * point_vectors;  // features whose moments are taken at once
+
+    template <index C>
+    static FASTEM_INLINE void sums(const T* points, const T* const (&parameters)[C], index D,
+                                   index n, V* const (&q)[C]) {
+        V sum[C][vectors];
+        for (index c = 0; c < C; ++c)
+            for (index v = 0; v < vectors; ++v) sum[c][v] = V(T(0));
+        for (index j = 0; j < D; ++j) {
+            V scale[C];
+            for (index c = 0; c < C; ++c) scale[c] = V(parameters[c][j]);
+            for (index v = 0; v < vectors; ++v) {
+                const V x = load_once(points + j * n + v * lanes<T>);
+                for (index c = 0; c < C; ++c) sum[c][v] = xsimd::fma(scale[c], x, sum[c][v]);
+            }
+        }
+        for (index c = 0; c < C; ++c)
+            for (index v = 0; v < vectors; ++v) q[c][v] = sum[c][v];
+    }
+
+    // Moments of `together` features from j on; with j = 0 of the first `lead`, as many as leave whole
+    // blocks of the others, and the sum of the responsibilities.
+    template <index C>
+    static void features(const T* tile, const T* const (&r)[C], const Members<T, group> members,
+                         index j, index lead, index n, double* const (&statistics)[C]) {
+        if (j > 0)
+            block<C, together, false>(tile + j * n, r, members, n, 1 + j, statistics);
+        else
+            leading<C, 1>(tile, r, members, lead, n, statistics);
+    }
+    template <index C, index count>
+    static void leading(const T* tile, const T* const (&r)[C], const Members<T, group> members,
+                        index lead, index n, double* const (&statistics)[C]) {
+        if (lead == count)
+            block<C, count, true>(tile, r, members, n, 0, statistics);
+        else if constexpr (count < together)
+            leading<C, count + 1>(tile, r, members, lead, n, statistics);
+    }
+    template <index C, index count, bool with_total>
+    static void block(const T* x, const T* const (&r)[C], const Members<T, group> members, index n,
+                      index at_statistics, double* const (&statistics)[C]) {
+        constexpr index first = with_total ? 1 : 0;
+        V sum[C][first + count];
+        const T* own[C];
+        for (index c = 0; c < C; ++c) {
+            own[c] = r[c];
+            for (index f = 0; f < first + count; ++f) sum[c][f] = V(T(0));
+        }
         members.each_vector([&](index at, index) {
-            const V r = load(responsibilities + at);
-            for (index f = 0; f < count; ++f)
-                sums[f] = xsimd::fma(r, load(x + f * n + at), sums[f]);
+            V part[C];
+            for (index c = 0; c < C; ++c) {
+                part[c] = load(own[c] + at);
+                if constexpr (with_total) sum[c][0] += part[c];
+            }
+            for (index f = 0; f < count; ++f) {
+                const V t = load_once(x + f * n + at);
+                for (index c = 0; c < C; ++c)
+                    sum[c][first + f] = xsimd::fma(part[c], t, sum[c][first + f]);
+            }
         });
-        add_lane_sums(sums, count, first);
+        for (index c = 0; c < C; ++c)
+            add_lane_sums(sum[c], first + count, statistics[c] + at_statistics);
     }
 };
 

@@ -63,6 +63,11 @@ def kernel_weights(sample_weight: FloatArray | None) -> FloatArray:
     return np.require(sample_weight, np.float64, ["C", "ALIGNED"])
 
 
+def moments_about(kernels: ModuleType, structure: int, means: FloatArray) -> FloatArray:
+    """What the moments of a structure are about unless told otherwise."""
+    return means if kernels.about_means(structure) else np.zeros_like(means)
+
+
 def tile_step(n_features: int, itemsize: int) -> int:
     """Points that a tile has a multiple of: the widest group of points."""
     return (512 if n_features <= 256 else 1024) // itemsize
@@ -290,7 +295,6 @@ class Workspace:
         self._no_known = np.empty((0, K), dtype=dtype)
         self._beside: dict[int, Workspace] = {}
         self.skipping = Skipping(rows, structure, K, skip)
-        self._centred: bool = kernels.about_means(structure)
         #: Components with less than exp(-cut) of the best one's part in a row have none
         self.cut: float = kernels.fit_cut(dtype.itemsize, skip)
         #: Share of all pairs of a row and a component that the last pass left out
@@ -344,20 +348,17 @@ class Workspace:
         self, parameters: Mapping[str, FloatArray], about: FloatArray | None = None
     ) -> FloatArray:
         """Parameters to the kernels' layout; returns the factors, flat."""
+        kernels, means = self.rows.kernels, parameters["means"]
         factors = np.require(parameters["precisions_cholesky"], None, ["C", "ALIGNED"]).reshape(-1)
-        self.rows.kernels.pack_parameters(
+        kernels.pack_parameters(
             self.structure,
             parameters["constants"],
-            parameters["means"],
-            self._about(parameters) if about is None else about,
+            means,
+            moments_about(kernels, self.structure, means) if about is None else about,
             factors,
             self.parameters,
         )
         return factors
-
-    def _about(self, parameters: Mapping[str, FloatArray]) -> FloatArray:
-        means = parameters["means"]
-        return means if self._centred else np.zeros_like(means)
 
     def accumulate(
         self,

@@ -41,6 +41,15 @@ inline constexpr index blocks(index n) { return (n + block - 1) / block; }
 template <class T> inline vec<T> load(const T* p) { return vec<T>::load_aligned(p); }
 template <class T> inline void store(T* p, const vec<T>& v) { v.store_aligned(p); }
 
+// A vector that is used more than once: GCC would read it from memory each time.
+template <class T> inline vec<T> load_once(const T* p) {
+    vec<T> v = load(p);
+#if defined(__GNUC__) && defined(__x86_64__)
+    asm("" : "+v"(v.data));
+#endif
+    return v;
+}
+
 // Rows of a matrix in any order are far from each other: asks for one before it is needed.
 inline void prefetch(const void* p, index n_bytes) {
 #if defined(__GNUC__) || defined(__clang__)

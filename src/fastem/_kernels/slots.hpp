@@ -240,19 +240,29 @@ void accumulate_tiles(const Rows<T>& rows, const T* packed_parameters, const Kno
             }
             add_lane_sums(&total, 1, &tally.log_likelihood);
         }
-        for (index a = 0; a < n_touched; ++a) {
-            const index k = scratch.touched[a];
-            const Members<T, group> members{scratch.r + k * n,
-                                            scratch.members + k * groups_of_tile,
-                                            scratch.n_groups[k],
-                                            has_log_p ? scratch.log_p + k * n : nullptr,
-                                            parameters.constants[k]};
-            scratch.n_groups[k] = 0;
-            S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n,
-                          scratch.structure, statistics + k * size);
-            if (watch.ends(members.size() * S<T>::parameter_size(D))) return;
+        const auto members_of = [&](index k) {
+            return Members<T, group>{scratch.r + k * n, scratch.members + k * groups_of_tile,
+                                     scratch.n_groups[k],
+                                     has_log_p ? scratch.log_p + k * n : nullptr,
+                                     parameters.constants[k]};
+        };
+        if constexpr (S<T>::pairs) {
+            S<T>::moments(tile, scratch.touched, n_touched, members_of, D, n, statistics, watch);
+            if (watch.over()) return;
+        } else {
+            for (index a = 0; a < n_touched; ++a) {
+                const index k = scratch.touched[a];
+                const Members<T, group> members = members_of(k);
+                S<T>::moments(tile, parameters.about(k), parameters.component(k), members, D, n,
+                              scratch.structure, statistics + k * size);
+                if (watch.ends(members.size() * S<T>::parameter_size(D))) return;
+            }
         }
+        for (index a = 0; a < n_touched; ++a) scratch.n_groups[scratch.touched[a]] = 0;
     }
+    if constexpr (S<T>::pairs)
+        for (index k = 0; k < K; ++k)
+            S<T>::move(parameters.about(k), D, statistics + k * size);
     tally.write(statistics + K * size);
 }
 

@@ -117,7 +117,7 @@ template <class T> inline constexpr T far_log_density = sizeof(T) == 8 ? T(1e13)
 
 // For structures whose |y| is a distance from a mean.
 template <class T> struct Centred {
-    static constexpr bool about_means = true;
+    static constexpr bool about_means = true, pairs = false;
     static constexpr T lowest = -far_log_density<T>;
     static double rise(const double*, const double*, const double*, const double*, index) {
         return 0;

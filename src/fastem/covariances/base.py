@@ -250,6 +250,9 @@ def _spread(divisors: FloatArray, scatter: FloatArray) -> FloatArray:
 class AxisAligned(Covariance):
     """A structure without products between features: variances, and standard deviations."""
 
+    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
+        return np.asarray(weights @ np.square(rows))
+
     def estimate(self, scatter: FloatArray, divisors: FloatArray, ridge: FloatArray) -> FloatArray:
         # rounding can take a collapsed variance just below 0
         variances: FloatArray = np.maximum(scatter / _spread(divisors, scatter), 0.0) + ridge

@@ -47,6 +47,3 @@ class Diag(AxisAligned):
 
     def compact(self, matrices: FloatArray) -> FloatArray:
         return np.array(matrices.diagonal(0, -2, -1))
-
-    def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
-        return weights @ np.square(rows)

@@ -130,6 +130,11 @@ class Family(Parametrised, ABC):
         return self
 
     @property
+    def made_of(self) -> tuple[Family, ...]:
+        """The families that it is made of, where its parameters are theirs."""
+        return ()
+
+    @property
     def exponential(self) -> bool:
         """Whether it is an exponential family: what the compiled kernel of mixtures takes.
 
@@ -138,9 +143,13 @@ class Family(Parametrised, ABC):
         """
         return False
 
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Which rows `log_densities` takes, (n,): within the support, whatever the parameters."""
+        return self.support.inside(X)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         """Which rows have a density above 0 under the only member, (n,)."""
-        return self.support.inside(X)
+        return self.inside(X)
 
     def accumulate_all(
         self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1

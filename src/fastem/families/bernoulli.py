@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from .base import FloatArray
 from .domains import PROBABILITY
@@ -63,5 +62,6 @@ class Bernoulli(ExponentialFamily):
         return self.p * (1 - self.p)
 
     def scipy(self) -> Any:
-        """The same distribution of SciPy's."""
-        return stats.bernoulli(self.p)
+        from scipy import stats
+
+        return stats.bernoulli(*self._values())

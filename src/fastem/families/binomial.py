@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import betaln
 
 from .base import FloatArray
@@ -88,10 +87,12 @@ class Binomial(ExponentialFamily):
             )
         return self
 
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        return super().inside(X) & (self.n_trials >= X).all(axis=1)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         p, n = self.p[0], self.n_trials
-        values = (n >= X) & ((X == 0) | (p > 0)) & ((n == X) | (p < 1))
-        return super().possible(X) & values.all(axis=1)
+        return self.inside(X) & (((X == 0) | (p > 0)) & ((n == X) | (p < 1))).all(axis=1)
 
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
         return (X,)
@@ -121,8 +122,9 @@ class Binomial(ExponentialFamily):
         return self.n_trials * self.p * (1 - self.p)
 
     def scipy(self) -> Any:
-        """The same distribution of SciPy's."""
-        return stats.binom(self.n_trials, self.p)
+        from scipy import stats
+
+        return stats.binom(self.n_trials, *self._values())
 
 
 _REMEDY = "Give the number of trials that each value is a count of: Binomial(n_trials=10)"

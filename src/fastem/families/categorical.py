@@ -123,10 +123,14 @@ class Categorical(ExponentialFamily):
         object.__setattr__(other, "n_categories", sizes)
         return other
 
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        return super().inside(X) & (self.n_categories > X).all(axis=1)
+
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
-        codes = np.clip(np.where(np.isfinite(X), X, 0), 0, self.p.shape[-1] - 1).astype(np.intp)
-        inside = super().possible(X) & (self.n_categories > X).all(axis=1)
-        return inside & (self.p[0][np.arange(X.shape[1]), codes] > 0).all(axis=1)
+        result = self.inside(X)
+        codes = X[result].astype(np.intp)
+        result[result] = (self.p[0][np.arange(X.shape[1]), codes] > 0).all(axis=1)
+        return result
 
     # --- as an exponential family: T(x) tells for each category of each column whether it is x ---
 
@@ -183,9 +187,9 @@ class Categorical(ExponentialFamily):
 
     # --- free coordinates: log-ratios to the first category, of those that are there -----------
 
-    @property
-    def n_parameters(self) -> int:
-        return int((self.n_categories - 1).sum())
+    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        lead, value, _ = super()._shapes(name)
+        return lead, value, int((self.n_categories - 1).sum())
 
     def unconstrained(self) -> FloatArray:
         logs = least_log(self.p)

@@ -126,10 +126,10 @@ class Sample:
         if len(parts) == 1:
             return [None]
         for i in range(len(self._inside), len(parts)):
-            support = parts[i].support
+            family = parts[i]
             inside = np.concatenate(
                 each_block(
-                    lambda rows, support=support: support.inside(self.X[rows]),  # type: ignore[misc]
+                    lambda rows, family=family: family.inside(self.X[rows]),  # type: ignore[misc]
                     self.n_rows,
                     self.X.shape[1],
                     self.n_threads,

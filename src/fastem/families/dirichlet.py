@@ -68,10 +68,10 @@ class Dirichlet(ExponentialFamily):
             )
         return self
 
-    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
         with np.errstate(invalid="ignore"):  # infinities of both signs
             whole = np.abs(X.sum(axis=1) - 1) <= _SUM_TOLERANCE
-        return super().possible(X) & whole
+        return super().inside(X) & whole
 
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
         return (np.log(X),)

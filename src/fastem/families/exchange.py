@@ -25,13 +25,16 @@ def described(family: Family, arrays: dict[str, FloatArray], prefix: str) -> dic
     prefix : str
         Of the names in `arrays`.
     """
-    if family.known:
+    parts = [described(part, arrays, f"{prefix}{i}.") for i, part in enumerate(family.made_of)]
+    if family.known and not parts:
         arrays.update({prefix + name: value for name, value in family.parameters.items()})
     constants = {
-        name: value if isinstance(value, str) else np.asarray(value).tolist()
+        name: value if isinstance(value, str | list) else np.asarray(value).tolist()
         for name, value in family.constants.items()
     }
-    return {"family": type(family).__name__, "known": family.known, "constants": constants}
+    name = type(family).__name__
+    whole = {"family": name, "known": family.known, "constants": constants}
+    return whole | ({"parts": parts} if parts else {})
 
 
 def restored(description: Any, arrays: dict[str, FloatArray], prefix: str) -> Family:
@@ -42,7 +45,10 @@ def restored(description: Any, arrays: dict[str, FloatArray], prefix: str) -> Fa
     ValueError, LookupError, TypeError
         If there is none.
     """
-    family = FAMILIES[description["family"]]
+    family: Any = FAMILIES[description["family"]]
+    if parts := description.get("parts"):
+        restored_parts = [restored(one, arrays, f"{prefix}{i}.") for i, one in enumerate(parts)]
+        return family(restored_parts, **description["constants"])
     parameters = (
         {name: arrays[prefix + name] for name in family.domains} if description["known"] else {}
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Family
+from .passes import column_sums
 
 FloatArray = NDArray[Any]
 
@@ -81,7 +82,8 @@ class ExponentialFamily(Family):
 
     def coefficients(self) -> tuple[FloatArray, FloatArray]:
         """eta side by side (K, d), and A (K,)."""
-        return np.concatenate(self.natural(), axis=1), self.log_partition().sum(axis=1)
+        eta = np.ascontiguousarray(np.concatenate(self.natural(), axis=1))
+        return eta, self.log_partition().sum(axis=1)
 
     def base(self, X: FloatArray) -> FloatArray | None:
         """h of rows, (n,); None for 0."""
@@ -149,12 +151,12 @@ def moments(
     """Sums of T(x), in some parts (n, d_i), and of h(x) (n,); see `Family.accumulate`."""
     if responsibilities is None:
         base = np.zeros(1) if h is None else h.sum(keepdims=True)
-        sums = [part.sum(axis=0, keepdims=True) for part in parts]
-        return Moments(np.array([float(len(parts[0]))]), np.concatenate(sums, axis=1), base)
-    counts = responsibilities.sum(axis=0)
+        sums = np.concatenate([column_sums(part) for part in parts])
+        return Moments(np.array([float(len(parts[0]))]), sums[None], base)
+    counts = column_sums(responsibilities)
     base = np.zeros_like(counts) if h is None else h @ responsibilities
-    sums = [responsibilities.T @ part for part in parts]
-    return Moments(counts, np.concatenate(sums, axis=1), base)
+    sums = np.concatenate([responsibilities.T @ part for part in parts], axis=1)
+    return Moments(counts, sums, base)
 
 
 def linear_log_likelihood(family: Linear, statistics: Moments) -> FloatArray:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from .base import FloatArray
 from .domains import Interval
@@ -64,5 +63,6 @@ class Geometric(ExponentialFamily):
         return (1 - self.p) / np.square(self.p)
 
     def scipy(self) -> Any:
-        """The same distribution of SciPy's."""
-        return stats.geom(self.p)
+        from scipy import stats
+
+        return stats.geom(*self._values())

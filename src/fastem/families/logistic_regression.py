@@ -100,8 +100,8 @@ class LogisticRegression(ConditionalFamily):
             )
         return self
 
-    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
-        return super().possible(X) & np.isin(X[:, -1], (0.0, 1.0))
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        return super().inside(X) & np.isin(X[:, -1], (0.0, 1.0))
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         result = self._linear(X[:, :-1])

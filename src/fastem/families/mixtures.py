@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Self
@@ -202,7 +202,7 @@ class FamilyMixture:
 
         def of_block(rows: slice) -> None:
             block = X[rows]
-            inside = [part.support.inside(block) for part in self.parts]
+            inside = [part.inside(block) for part in self.parts]
             joint = self.log_joint(block, [None if i.all() else i for i in inside])
             if labels:
                 out[2][rows] = joint.argmax(axis=1)
@@ -286,9 +286,8 @@ def _accumulated(
     )
 
 
-def _kind(distribution: Family) -> Any:
-    """What distributions must share to be members of one."""
-    return type(distribution), repr(distribution.constants), distribution.n_columns
+def _kind(distribution: Family) -> Hashable:
+    return distribution.kind
 
 
 def _normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -75,9 +75,12 @@ class Multinomial(ExponentialFamily):
             )
         return self
 
-    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
-        good = super().possible(X) & ((X == 0) | (self.p[0] > 0)).all(axis=1)
+    def inside(self, X: FloatArray) -> NDArray[np.bool_]:
+        good = super().inside(X)
         return good if self.n_trials is None else good & (X.sum(axis=1) == self.n_trials)
+
+    def possible(self, X: FloatArray) -> NDArray[np.bool_]:
+        return self.inside(X) & ((X == 0) | (self.p[0] > 0)).all(axis=1)
 
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
         return (X,)

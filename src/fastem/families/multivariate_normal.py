@@ -75,10 +75,21 @@ class MultivariateNormal(Family):
         """Of the covariances."""
         return COVARIANCES[self.covariance_type]
 
+    # what mixtures of normals are made of, beside the structure
     @property
     def covariances(self) -> FloatArray:
-        """The covariances of the members in the shape of their structure, as scikit-learn's."""
+        """Those of the members in the shape of their structure, as scikit-learn's."""
         return self.structure.compact(self.covariance)
+
+    def from_normal(self, means: FloatArray, covariances: FloatArray) -> Self:
+        """Members with these means, and covariances in the shape of their structure."""
+        matrices = np.array(self.structure.matrices(covariances, *means.shape))
+        return self.with_parameters(mean=means, covariance=matrices)
+
+    def mixture_model(self, weights: FloatArray) -> Any:
+        from .normal_mixtures import NormalMixture
+
+        return NormalMixture(weights, (self,))
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         structure, D = self.structure, self.n_columns
@@ -101,15 +112,17 @@ class MultivariateNormal(Family):
         factorised(self, self.structure, covariances)
         return self.from_normal(statistics.means, covariances)
 
-    def from_normal(self, means: FloatArray, covariances: FloatArray) -> Self:
-        """Members with these means and covariances, those in the shape of the structure."""
-        matrices = np.array(self.structure.matrices(covariances, *means.shape))
-        return self.with_parameters(mean=means, covariance=matrices)
-
-    def mixture_model(self, weights: FloatArray) -> Any:
-        from .normal_mixtures import NormalMixture
-
-        return NormalMixture(weights, (self,))
+    def log_likelihood(self, statistics: Scatter) -> FloatArray:
+        structure, D, counts = self.structure, self.n_columns, statistics.counts
+        result = np.empty(self.n_members)
+        for k, (mean, matrix) in enumerate(zip(self.mean, self.covariance, strict=True)):
+            second = statistics.second + structure.moments(counts, statistics.means - mean)
+            # a sum over the columns, in spherical ones: their mean has the same trace
+            shared = second / structure.features_pooled(D)
+            scatter = structure.matrices(shared, 1, D)[0]
+            logs = D * math.log(2 * math.pi) + np.linalg.slogdet(matrix)[1]
+            result[k] = -0.5 * (counts[0] * logs + np.trace(np.linalg.solve(matrix, scatter)))
+        return result
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         noise = random_state.standard_normal((n, self.n_columns))
@@ -121,10 +134,9 @@ class MultivariateNormal(Family):
 
     # --- free coordinates: the means, and what is free in a covariance of this structure --------
 
-    @property
-    def n_parameters(self) -> int:
-        D = self.n_columns
-        return D + self.structure.n_parameters(1, D)
+    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        lead, value, size = super()._shapes(name)
+        return lead, value, size if len(value) == 1 else self.structure.n_parameters(1, value[0])
 
     @property
     def n_parameters_together(self) -> int:
@@ -151,5 +163,4 @@ class MultivariateNormal(Family):
         covariances = domain.from_free(part, shape)
         if not self.structure.own:
             covariances = covariances[0]
-        matrices = np.array(self.structure.matrices(covariances, len(free), D))
-        return self.with_parameters(mean=free[:, :D], covariance=matrices)
+        return self.from_normal(free[:, :D], covariances)

@@ -12,7 +12,6 @@ from scipy.optimize import brentq
 from ..covariances import COVARIANCES
 from .base import Family, FloatArray
 from .domains import POSITIVE, POSITIVE_DEFINITE, Vector
-from .passes import total
 from .positive_definite import factorised
 from .scatter import Scatter
 from .special import digamma_rise, log1p_less, log_rise
@@ -54,6 +53,13 @@ class LatentScales:
     slopes: FloatArray
     bends: FloatArray
     curvature: FloatArray
+
+    @classmethod
+    def of_normal(cls, X: FloatArray, weights: FloatArray) -> LatentScales:
+        """Of a normal distribution, to begin with: each u is 1."""
+        zero = np.zeros(weights.shape[1])
+        scatter = Scatter.of(_FULL, X, weights)
+        return cls(weights.sum(axis=0), zero, scatter, zero, zero, zero)
 
     def __add__(self, other: LatentScales) -> LatentScales:
         return LatentScales(
@@ -122,27 +128,6 @@ class MultivariateStudentT(Family):
         """Columns of data that it is of; 1 where nothing is known."""
         return int(self.loc.shape[-1]) if self.known else 1
 
-    def prepared(self, X: FloatArray) -> Self:
-        """Itself, or one member to begin with: of the mean and covariance of all rows.
-
-        Raises
-        ------
-        ValueError
-            If a value is not finite.
-        IllDefinedCovarianceError
-            If a column is constant, or a linear combination of others.
-        """
-        super().prepared(X)
-        if self.known:
-            return self
-        n, D = X.shape
-        moments = total(lambda rows: Scatter.of(_FULL, X[rows], _ones(X[rows])), n, D)
-        covariance = moments.covariances()
-        factorised(self, _FULL, covariance)
-        return self.with_parameters(
-            df=np.array([_FIRST_DF]), loc=moments.means, scale=covariance * (1 - 2 / _FIRST_DF)
-        )
-
     def _distances(self, X: FloatArray) -> tuple[list[FloatArray], FloatArray]:
         """Squared distances of rows from each member, (n,) each, and log |scale| / 2, (K,)."""
         factors = factorised(self, _FULL, self.scale)
@@ -162,40 +147,42 @@ class MultivariateStudentT(Family):
         return result + constants
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> LatentScales:
-        weights = _ones(X) if responsibilities is None else responsibilities
+        weights = np.ones((len(X), 1)) if responsibilities is None else responsibilities
+        if not self.known:
+            return LatentScales.of_normal(X, weights)
         distances, _ = self._distances(X)
-        distances *= weights.shape[1] // len(distances)  # one member to begin with, for all
-        df = np.broadcast_to(self.df, weights.shape[1])
         scaled = np.empty_like(weights)
         sums = np.empty((4, weights.shape[1]))
         for k, (d, w) in enumerate(zip(distances, weights.T, strict=True)):
-            excess = (X.shape[1] - d) / (df[k] + d)
+            df = float(self.df[k])
+            excess = (X.shape[1] - d) / (df + d)
             scaled[:, k] = w * (1 + excess)
-            z = d / df[k]
+            z = d / df
             sums[:, k] = (
                 w @ excess,
                 w @ (d / (1 + z)),
-                -(w @ (log1p_less(z) + z * z / (1 + z))) * df[k] ** 2,
-                w @ _curvature(d, 0.5 / df[k]),
+                -(w @ (log1p_less(z) + z * z / (1 + z))) * df**2,
+                w @ _curvature(d, 0.5 / df),
             )
         excess, *rest = sums
         scatter = Scatter.of(_FULL, X, scaled)
         return LatentScales(weights.sum(axis=0), excess, scatter, *rest)
 
     def maximise(self, statistics: LatentScales) -> Self:
-        K, D = statistics.scatter.means.shape
-        df = np.array(np.broadcast_to(self.df, K))
-        loc = np.array(np.broadcast_to(self.loc, (K, D)))
-        scale = np.array(np.broadcast_to(self.scale, (K, D, D)))
-        new_df, gain = _degrees_of_freedom(df, D, statistics)
         # PX-EM divides by the sum of w u, not by that of w
-        new_scale = statistics.scatter.covariances()
+        means, new_scale = statistics.scatter.means, statistics.scatter.covariances()
         new_factors = factorised(self, _FULL, new_scale)
+        if not self.known:
+            df = np.full(len(means), _FIRST_DF)
+            return self.with_parameters(df=df, loc=means, scale=new_scale * (1 - 2 / _FIRST_DF))
+        D = self.n_columns
+        df, loc, scale = self.df, self.loc.copy(), self.scale.copy()
+        new_df, gain = _degrees_of_freedom(df, D, statistics)
         factors = factorised(self, _FULL, scale)
         log_u = np.log1p(statistics.excess / statistics.counts)
         sure = _FULL.log_determinants(new_factors, D) - _FULL.log_determinants(factors, D)
         rather = sure - 0.5 * (df + D) * log_u >= gain
-        loc[rather], scale[rather] = statistics.scatter.means[rather], new_scale[rather]
+        loc[rather], scale[rather] = means[rather], new_scale[rather]
         return self.with_parameters(df=np.where(rather, df, new_df), loc=loc, scale=scale)
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
@@ -214,21 +201,18 @@ class MultivariateStudentT(Family):
         return np.where(df > 2, squares * df / np.where(df > 2, df - 2, 1.0), wide)
 
 
-def _ones(X: FloatArray) -> FloatArray:
-    return np.ones((len(X), 1))
-
-
 def _curvature(d: FloatArray, s: float) -> FloatArray:
     """Second derivative of log(1 + s d) / s by s: the integral of 2 t^2 / (1 + s t)^3 to d."""
     z = s * d
-    small = np.minimum(z, _SERIES)
-    series = np.zeros_like(z)
+    share = z / (1 + z)
+    result = (2 * np.log1p(z) - share * (2 + share)) / s**3
+    near = z < _SERIES  # where that cancels
+    small = z[near]
+    series = np.zeros_like(small)
     for k in range(12, -1, -1):
         series = (k + 1) * (k + 2) / (k + 3) - small * series
-    y = np.maximum(z, _SERIES)
-    share = y / (1 + y)
-    closed = (2 * np.log1p(y) - 2 * share - share * share) / y**3
-    return np.asarray(d**3 * np.where(z < _SERIES, series, closed))
+    result[near] = d[near] ** 3 * series
+    return np.asarray(result)
 
 
 @dataclass(frozen=True)

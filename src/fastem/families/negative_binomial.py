@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import gammaln
 
 from .base import Family, FloatArray
@@ -64,10 +63,7 @@ class NegativeBinomial(Family):
         result = np.zeros((len(X), self.n_members))
         for x, size, p in zip(X.T, self.size.T, self.p.T, strict=True):
             values, places = levels(x)
-            size, p = size[:, None], p[:, None]
-            table = log_rise(size, values) - gammaln(values + 1) + size * np.log(p)
-            table += values * (np.log(size) + least_log1p(-p))
-            result += table.T[places]
+            result += _log_probabilities(values, size, p).T[places]
         return result
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Histogram:
@@ -84,6 +80,12 @@ class NegativeBinomial(Family):
             ps.append(size / (size + mean))
         return self.with_parameters(size=np.stack(sizes, axis=1), p=np.stack(ps, axis=1))
 
+    def log_likelihood(self, statistics: Histogram) -> FloatArray:
+        columns = zip(statistics.values, statistics.weights, self.size.T, self.p.T, strict=True)
+        return np.asarray(
+            sum((w * _log_probabilities(x, size, p)).sum(axis=1) for x, w, size, p in columns)
+        )
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         shape = (n, self.n_columns)
         rate = random_state.gamma(self.size[0], (1 - self.p[0]) / self.p[0], shape)
@@ -98,8 +100,16 @@ class NegativeBinomial(Family):
         return self.size * (1 - self.p) / np.square(self.p)
 
     def scipy(self) -> Any:
-        """The same distribution of SciPy's."""
-        return stats.nbinom(self.size, self.p)
+        from scipy import stats
+
+        return stats.nbinom(*self._values())
+
+
+def _log_probabilities(x: FloatArray, size: FloatArray, p: FloatArray) -> FloatArray:
+    """Of values (m,) for members with parameters (K,): (K, m)."""
+    size, p = size[:, None], p[:, None]
+    table = log_rise(size, x) - gammaln(x + 1) + size * np.log(p)
+    return np.asarray(table + x * (np.log(size) + least_log1p(-p)))
 
 
 def _size(x: FloatArray, shares: FloatArray, mean: FloatArray) -> FloatArray:

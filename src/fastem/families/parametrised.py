@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -98,6 +98,11 @@ class Parametrised:
             and (value := getattr(self, field.name)) is not None
             and not _same(value, field.default)
         }
+
+    @property
+    def kind(self) -> Hashable:
+        """What distributions must have in common to be members of one."""
+        return type(self), repr(self.constants), self.n_columns
 
     @property
     def _axes(self) -> int:

@@ -19,6 +19,7 @@ from .multivariate_student_t import MultivariateStudentT as MultivariateStudentT
 from .negative_binomial import NegativeBinomial as NegativeBinomial
 from .normal import Normal as Normal
 from .poisson import Poisson as Poisson
+from .product import Product as Product
 from .student_t import StudentT as StudentT
 from .uniform import Uniform as Uniform
 from .von_mises import VonMises as VonMises

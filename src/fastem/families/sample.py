@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -106,18 +107,19 @@ class WeightedRows(Threaded):
         """
         X, R = self.sampled()
         K, D = self.n_members, self.n_columns
+        alike = self.parts[0][1] is None
         brackets = np.empty((K, D, 2))
         for k in range(K):
             for d in range(D):
-                brackets[k, d] = _bracket(X[:, d], R[:, k])
+                brackets[k, d] = _bracket(X[:, d], None if alike else R[:, k])
 
         def near(x: FloatArray, w: FloatArray | None, k: int, d: int) -> list[Any]:
             low, high = brackets[k, d]
             below, close = x < low, (x >= low) & (x <= high)
             if w is None:
                 values = x[close]
-                return [len(x), np.count_nonzero(below), values, np.ones_like(values)]
-            return [w.sum(), w[below].sum(), x[close], w[close]]
+                return [len(x), np.count_nonzero(below), values, values[:0]]
+            return [w.sum(), w @ below.astype(np.float64), x[close], w[close]]
 
         found = each(lambda block: self._of_block(block, near), self._blocks(), self.n_threads)
         result = np.empty((K, D))
@@ -126,20 +128,28 @@ class WeightedRows(Threaded):
                 parts = [block[k][d] for block in found]
                 whole, below = (sum(part[i] for part in parts) for i in range(2))
                 values, weights = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
-                if below < whole / 2 <= below + weights.sum():
-                    result[k, d] = weighted_quantile(values, weights, whole / 2 - below)
+                inside = len(values) if alike else weights.sum()
+                if below < whole / 2 <= below + inside:
+                    result[k, d] = weighted_quantile(
+                        values, None if alike else weights, whole / 2 - below
+                    )
                 else:  # the order of the rows has misled the sample
                     result[k, d] = self._median_of_all(k, d)
         return result
 
     def _median_of_all(self, k: int, d: int) -> float:
         values = np.concatenate([X[:, d] for X, _ in self.parts])
-        weights = np.concatenate([np.ones(len(X)) if R is None else R[:, k] for X, R in self.parts])
+        if self.parts[0][1] is None:
+            return weighted_quantile(values, None, len(values) / 2)
+        weights = np.concatenate([R[:, k] for _, R in self.parts if R is not None])
         return weighted_quantile(values, weights, weights.sum() / 2)
 
 
-def weighted_quantile(values: FloatArray, weights: FloatArray, below: float) -> float:
-    """The least of the values up to which the weights sum to at least so much."""
+def weighted_quantile(values: FloatArray, weights: FloatArray | None, below: float) -> float:
+    """The least of the values up to which the weights, or 1 each, sum to at least so much."""
+    if weights is None:
+        place = min(max(math.ceil(below), 1), len(values)) - 1
+        return float(np.partition(values, place)[place])
     order = np.argsort(values)
     sums = np.cumsum(weights[order])
     # rounding may leave the whole a little short of what was asked
@@ -147,15 +157,16 @@ def weighted_quantile(values: FloatArray, weights: FloatArray, below: float) -> 
     return float(values[order[first]])
 
 
-def _bracket(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
+def _bracket(values: FloatArray, weights: FloatArray | None) -> tuple[float, float]:
     """Where the median of all most likely lies, by a sample."""
-    whole, squares = weights.sum(), np.square(weights / max(weights.max(), 1e-300)).sum()
-    if not whole > 0:
-        return -np.inf, np.inf
-    effective = np.square(whole / weights.max()) / squares
-    width = _DEVIATIONS * 0.5 / np.sqrt(effective)
+    whole = effective = float(len(values))
+    if weights is not None:
+        whole, most = weights.sum(), weights.max()
+        if not most > 0:
+            return -np.inf, np.inf
+        effective = np.square(whole / most) / np.square(weights / most).sum()
+    width = _DEVIATIONS * 0.5 / math.sqrt(effective)
     if not width < 0.5:
         return -np.inf, np.inf
-    low = weighted_quantile(values, weights, (0.5 - width) * whole)
-    high = weighted_quantile(values, weights, (0.5 + width) * whole)
+    low, high = (weighted_quantile(values, weights, (0.5 + w) * whole) for w in (-width, width))
     return low, high

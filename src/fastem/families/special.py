@@ -30,12 +30,14 @@ def least_log1p(x: FloatArray) -> FloatArray:
 
 def log1p_less(x: FloatArray) -> FloatArray:
     """log(1 + x) - x, for x >= 0: -x^2 / 2 + x^3 / 3 - ..."""
-    x = np.asarray(x, dtype=np.float64)
-    small = np.minimum(x, _SMALL)
+    result = np.atleast_1d(np.log1p(x) - x)
+    near = np.atleast_1d(x < _SMALL)
+    small = np.atleast_1d(x)[near]
     series = np.zeros_like(small)
     for k in range(14, 1, -1):
         series = small * series + (1.0 if k % 2 else -1.0) / k
-    return np.where(x < _SMALL, np.square(small) * series, np.log1p(x) - x)
+    result[near] = np.square(small) * series
+    return result.reshape(np.shape(x))
 
 
 def _stirling(z: FloatArray) -> FloatArray:

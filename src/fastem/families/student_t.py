@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exceptions import DegenerateFitError
 from .base import Family, FloatArray, collapsed, degenerate
 from .differences import half_step, log_minus_digamma, scaled_trigamma_minus_1
 from .domains import POSITIVE, REAL
@@ -19,7 +20,7 @@ from .support import Support
 
 #: The degrees of freedom of a fit lie between these. At the upper one it is a normal distribution
 #: but for one part in a million, and that is where data without heavy tails end.
-LEAST_DF, MOST_DF = 0.01, 1e6
+LEAST_DF, MOST_DF = 0.05, 1e6
 
 _START_DF = 4.0
 _START_QUARTILE = 0.7406970841126829  # of the distribution with 4 degrees of freedom
@@ -64,7 +65,7 @@ class StudentT(Family):
     Parameters
     ----------
     df : float or array of shape (D,), optional
-        Degrees of freedom, above 0. Fitted ones lie between 0.01 and 1e6; the latter means that
+        Degrees of freedom, above 0. Fitted ones lie between 0.05 and 1e6; the latter means that
         the tails are no heavier than normal ones.
     loc : float or array of shape (D,), optional
         Median and mode.
@@ -109,6 +110,8 @@ class StudentT(Family):
         if statistics.sums is None:
             begin = self._begin(statistics.rows)
             return begin.maximise(TStatistics(statistics.rows, begin._sums(statistics.rows)))
+        if not np.isfinite(statistics.sums).all():
+            raise self._collapsed()
         expanded = self._expanded(statistics.sums)
         candidate, possible = self._newton(statistics.sums)
         if possible.any():
@@ -121,12 +124,15 @@ class StudentT(Family):
             for name, value in expanded.parameters.items()
         }
         if collapsed(chosen["scale"] - _SMALLEST_SCALE, chosen["loc"] / 8).any():
-            raise degenerate(
-                self,
-                "values are equal, and the scale would be 0",
-                "Remove such columns, use fewer components, or add a little noise to rounded data",
-            )
+            raise self._collapsed()
         return self.with_parameters(**chosen)
+
+    def _collapsed(self) -> DegenerateFitError:
+        return degenerate(
+            self,
+            "values are equal, and the scale would be 0",
+            "Remove such columns, use fewer components, or add a little noise to rounded data",
+        )
 
     def log_likelihoods(self, statistics: TStatistics) -> FloatArray:
         """Weighted log-likelihood of each member and column at these parameters, (K, D)."""
@@ -169,11 +175,13 @@ class StudentT(Family):
         def sums(x: FloatArray, w: FloatArray | None, k: int, d: int) -> list[Any]:
             z = x - loc[k, d]
             z *= unit[k, d]
-            b = np.square(z)
-            h = 1 + b
-            np.divide(1, h, out=h)
-            logs = np.log1p(b)
-            b *= h
+            # of a scale on its way to 0 the sums become NaN, which `maximise` tells of
+            with np.errstate(over="ignore", invalid="ignore"):
+                b = np.square(z)
+                h = 1 + b
+                np.divide(1, h, out=h)
+                logs = np.log1p(b)
+                b *= h
             z *= h
             if w is None:
                 return [len(x), logs.sum(), b.sum(), b @ b, z.sum(), z @ b]
@@ -190,7 +198,8 @@ class StudentT(Family):
         def logs(x: FloatArray, w: FloatArray | None, k: int, d: int) -> tuple[Any, ...]:
             z = x - self.loc[k, d]
             z *= unit[k, d]
-            np.square(z, out=z)
+            with np.errstate(over="ignore"):  # infinitely unlikely, and so left
+                np.square(z, out=z)
             np.log1p(z, out=z)
             return (len(x), z.sum()) if w is None else (w.sum(), w @ z)
 
@@ -264,7 +273,7 @@ class StudentT(Family):
             loc=self.loc + self.scale * step[..., 0],
             scale=self.scale * np.exp(step[..., 1]),
         )
-        return candidate, possible
+        return candidate, np.asarray(possible)
 
     # --- one distribution ---------------------------------------------------------------------
 

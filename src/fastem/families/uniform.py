@@ -9,6 +9,7 @@ import numpy as np
 
 from .base import Family, FloatArray, degenerate
 from .domains import REAL
+from .passes import total
 from .support import Support
 
 #: A row counts for a member where its weight is above this. A responsibility so small changes no
@@ -86,6 +87,17 @@ class Uniform(Family):
             return Ranges(low, high, low, high)
         low, high = _ranges(X, responsibilities > LEAST_WEIGHT)
         return Ranges(low, high, *_ranges(X, responsibilities > 0))
+
+    def accumulate_all(
+        self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1
+    ) -> Ranges:
+        """As of the base class; the range of all rows itself tells whether they are finite."""
+        if responsibilities is not None:
+            return super().accumulate_all(X, responsibilities, n_threads)
+        found = total(lambda rows: self.accumulate(X[rows], None), len(X), X.shape[1], n_threads)
+        if not (np.isfinite(found.low) & np.isfinite(found.high)).all():
+            self.support.check(X, type(self).__name__, n_threads)
+        return found
 
     def maximise(self, statistics: Ranges) -> Self:
         some = statistics.low <= statistics.high

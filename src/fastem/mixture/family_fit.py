@@ -129,6 +129,7 @@ def fit(
         data,
         convergence=em.Convergence(estimator.tol, estimator.max_iter, 1.0 / data.total_weight),
         callbacks=[*report.callbacks, *(estimator.callbacks or ())],
+        accelerate=estimator.accelerate,
         finished=report.finished,
     )
     _warn(result, estimator)
@@ -181,7 +182,7 @@ def _prepared(families: list[Family], X: FloatArray) -> list[Family]:
         if len(kinds) == 1:
             distinct[key] = family.prepared(X)
             break
-        inside = family.support.inside(X)
+        inside = family.inside(X)
         if not inside.any():
             family.prepared(X)  # which says what is wrong
         distinct[key] = family.prepared(X[inside])

@@ -85,7 +85,7 @@ def _kolmogorov(known: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
         "Kolmogorov-Smirnov",
         float(found.statistic),
         float(found.pvalue),
-        "too high, for it was fitted to these data: only a low one tells",
+        "too high, since the parameters were fitted to these data: trust only a low one",
     )
 
 
