@@ -462,7 +462,7 @@ def test_what_is_wrong_is_named(family, X, options, error, message):
 
 def test_a_level_is_a_probability():
     fit = mle.fit(Normal(), [1.0, 2.0, 4.0])
-    with pytest.raises(ValueError, match=r"level must be between 0 and 1, such as 0\.95"):
+    with pytest.raises(ValueError, match="level must be between 0 and 1"):
         fit.confidence_intervals(95)
     narrow, wide = (fit.confidence_intervals(level)["mean"] for level in (0.5, 0.99))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]

@@ -59,8 +59,7 @@ class Steps:
             values = self.likelihood(tried)
         best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
         # where no stretch gains, the step itself, to the last digit
-        gain = values[best] - values[0]
-        if best and gain > _ROUNDING * abs(values[0]):
+        if best and values[best] > values[0] + _ROUNDING * abs(values[best]):
             after = type(after).stacked([tried.member(best)])
         return replace(self, members=after)
 
