@@ -584,5 +584,5 @@ def test_columns_of_different_kinds():
     np.testing.assert_allclose(one.p_2, [0.0, 0.5, 0.5], atol=0.04)
     # of exponential families alone, the compiled kernel
     linear = Mixture(Product([Exponential(), Poisson()]), 2, random_state=0)
-    linear.fit(np.abs(X[:, :2]) + [0.1, 0])
+    linear.fit(np.abs(X[:, :2]) + np.array([0.1, 0.0]))
     assert type(linear._model) is LinearMixture
