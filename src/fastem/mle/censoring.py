@@ -16,7 +16,7 @@ from ..exceptions import DegenerateFitError
 from ..families.base import Family
 from ..families.truncation import log_masses
 from . import complete
-from .data import Data, FloatArray, same_length, table
+from .data import Data, FloatArray, refuse_missing, same_length, table
 from .result import MaximumLikelihood
 
 _CODES: dict[Any, int] = {"left": -1, "none": 0, "right": 1, -1: -1, 0: 0, 1: 1}
@@ -82,6 +82,7 @@ def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
             "or an array that says 'left', 'right' or 'none' of each value"
         )
     both = np.asarray(table(X, "X"), dtype=np.float64)
+    refuse_missing(both, "X")
     if both.ndim != 2 or both.shape[1] != 2:
         raise ValueError(
             "censored='interval': X must have two columns, the lower and the upper bounds, but "
@@ -101,6 +102,7 @@ def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
 
 def _of_codes(X: Any, censored: Any) -> tuple[FloatArray, FloatArray]:
     values = np.asarray(table(X, "X"), dtype=np.float64)
+    refuse_missing(values, "X")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:

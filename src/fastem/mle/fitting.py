@@ -11,7 +11,7 @@ from scipy.stats import CensoredData
 from .._threads import shared_n_threads
 from ..families.base import Family
 from . import censoring, complete
-from .data import Data, checked
+from .data import Data, checked, missing_named
 from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
@@ -84,7 +84,8 @@ def fit(
                     "for families of one variable"
                 )
             data = checked(X, y, sample_weight, threads)
-            return complete_result(known, data, fixed, max_iter, False)
+            with missing_named(data.X, "X"):
+                return complete_result(known, data, fixed, max_iter, False)
         if censored is not None or isinstance(X, CensoredData):
             if y is not None:
                 raise ValueError(
@@ -95,10 +96,11 @@ def fit(
             held = checked_fixed(known, fixed)
             return censoring.fit(known, given, held, max_iter, scalar, threads)
         data = checked(X, None, sample_weight, threads)
-        if y is not None:
-            held = checked_fixed(known, fixed)
-            return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
-        return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
+        with missing_named(data.X, "X"):
+            if y is not None:
+                held = checked_fixed(known, fixed)
+                return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
+            return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 
 
 def _family(family: Any) -> Family:
