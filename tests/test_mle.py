@@ -1,5 +1,6 @@
 """Maximum likelihood of complete data: estimates, their errors, labels, tables and pictures."""
 
+import pickle
 import sys
 
 import numpy as np
@@ -470,3 +471,14 @@ def test_a_level_is_a_probability():
 
 def test_all_families_are_looked_at():
     assert {case.values[0].__class__.__name__ for case in CASES} == set(FAMILIES)
+
+
+def test_results_are_pickled():
+    y = np.arange(60) % 2
+    for fit in (
+        mle.fit(Gamma(), rng(23).gamma(2, 3, (60, 2))),
+        mle.fit(Weibull(), rng(23).gamma(2, 3, 60)),
+        mle.fit(Exponential(), rng(23).exponential(1, 60), censored=y),
+        mle.fit(Normal(), rng(23).normal(size=60), y),
+    ):
+        assert repr(pickle.loads(pickle.dumps(fit))) == repr(fit)

@@ -93,7 +93,8 @@ def fit(family: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[f
     steps = Steps(members, data.statistics, data.log_likelihood)
     run = steps.run(data.total_weight, max_iter)
     members, trace = run.model.members, run.log_likelihoods
-    members.confirm(data.statistics)
+    if run.reason != "max_iter":
+        members.confirm(data.statistics)
     if slow(trace, data.total_weight):
         members, polished = _polished(members, data)
         if not polished and run.reason == "max_iter":

@@ -66,7 +66,7 @@ def fit(
     Examples
     --------
     >>> from fastem import mle
-    >>> from fastem.families.normal import Normal
+    >>> from fastem.families import Normal
     >>> mle.fit(Normal(), [1.0, 2.0, 3.0, 6.0]).family
     Normal(mean=3, sd=1.87083)
     """

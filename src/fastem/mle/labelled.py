@@ -97,7 +97,7 @@ class LabelledFit:
         k = found[0]
         data = _rows_of(self._data, self._codes == k)
         member = type(self.members).stacked([self.members.member(k)])
-        likelihoods = likelihoods_of(member, data, None)
+        likelihoods = likelihoods_of(member, data, data.statistics(member))
         return MaximumLikelihood(
             family=self.families[k],
             log_likelihood=float(data.log_likelihood(member)[0]),
