@@ -154,6 +154,13 @@ def test_threads_change_no_digit():
     assert fits[0].log_likelihood == fits[1].log_likelihood
 
 
+def test_columns_have_their_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"height": [1.0, 2.0, 4.0], "age": [3.0, 5.0, 9.0]})
+    names = [line.split()[0] for line in repr(mle.fit(Normal(), frame)).splitlines()[2:6]]
+    assert names == ["mean[height]", "mean[age]", "sd[height]", "sd[age]"]
+
+
 def test_float32_and_lists_are_taken():
     x = rng(6).gamma(2, 3, 100)
     single = mle.fit(Gamma, x.astype(np.float32))
@@ -168,10 +175,20 @@ def test_kinks_and_edges():
     assert "approximate" in repr(fit)
     fit = mle.fit(Uniform(), rng(8).uniform(0, 1, 50))
     assert np.isnan(fit.covariance).all()
-    assert "no standard errors: the maximum lies at an edge" in repr(fit)
+    assert "all standard errors are missing: the maximum lies at an edge" in repr(fit)
     fit = mle.fit(Poisson(), np.zeros(5))
     assert np.isnan(fit.standard_errors["rate"])
     assert np.isnan(fit.confidence_intervals()["rate"]).all()
+
+
+def test_what_is_at_an_edge_leaves_the_others_their_errors():
+    x = rng(24).uniform(-1, 1, 500)  # no tails: as many degrees of freedom as there may be
+    fit = mle.fit(StudentT(), x)
+    assert fit.family.df >= 1e5
+    assert np.isnan(fit.standard_errors["df"])
+    assert_allclose(fit.standard_errors["loc"], x.std() / np.sqrt(500), rtol=1e-4)
+    assert_allclose(fit.standard_errors["scale"], x.std() / np.sqrt(1000), rtol=1e-4)
+    assert "some standard errors are missing" in repr(fit)
 
 
 # --- coverage -------------------------------------------------------------------------------------

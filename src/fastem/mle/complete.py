@@ -118,11 +118,16 @@ def _polished(members: Family, data: Data) -> tuple[Family, bool]:
     likelihoods = likelihoods_of(members, data, None)
     if members.n_parameters > _MOST_POLISHED * len(likelihoods):
         return members, False
-    return maximised(members, likelihoods, data.total_weight, ()), True
+    # steps were taken already: a search would run along edges that the family has
+    return maximised(members, likelihoods, data.total_weight, (), search=False), True
 
 
 def maximised(
-    members: Family, likelihoods: tuple[Likelihood, ...], weight: float, fixed: Any
+    members: Family,
+    likelihoods: tuple[Likelihood, ...],
+    weight: float,
+    fixed: Any,
+    search: bool = True,
 ) -> Family:
     """The maximum over all parameters that are not fixed, each independent part by itself."""
     parts = []
@@ -131,7 +136,7 @@ def maximised(
         free = Free(part, fixed)
         if not len(free.moving):
             return members
-        at = maximise(free.function(likelihood), free.at[free.moving], weight)
+        at = maximise(free.function(likelihood), free.at[free.moving], weight, search)
         parts.append(free.members(at[None]))
     if len(parts) == 1:
         return parts[0]

@@ -32,7 +32,7 @@ class Information:
         Of all numbers of the parameters, one parameter after the other; 0 for what is fixed, NaN
         where the likelihood is no parabola.
     trouble : str or None
-        Why there are no standard errors.
+        Why there are no standard errors, or why some are missing.
     rough : bool
         Whether the likelihood has kinks, and its curvature is taken over three standard errors.
     """
@@ -141,8 +141,16 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
     n_numbers = free.numbers(at[None]).shape[1]
     nothing = np.full((n_numbers, n_numbers), np.nan)
     found = derivatives(free.function(likelihood), at, weight)
+    trouble, lost = found.trouble, np.zeros(n_numbers, dtype=bool)
+    # what is at an edge stays there: the others have errors given that
+    while found.trouble is not None and not found.stuck.all():
+        whole, slopes = free.moving, jacobian(free.numbers, at)
+        lost |= (slopes[:, found.stuck] != 0).any(axis=1)
+        free.moving = whole[~found.stuck]
+        at = free.at[free.moving]
+        found = derivatives(free.function(likelihood), at, weight)
     if found.trouble is not None:
-        return Information(nothing, found.trouble)
+        return Information(nothing, trouble)
     try:
         np.linalg.cholesky(-found.hessian)
     except np.linalg.LinAlgError:
@@ -153,7 +161,9 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
     # the scales of the coordinates may differ by any factor
     scale = 1 / np.sqrt(-np.diag(found.hessian))
     inverse = np.linalg.inv(-found.hessian * np.outer(scale, scale)) * np.outer(scale, scale)
-    return Information(J @ inverse @ J.T, None, found.rough)
+    covariance = J @ inverse @ J.T
+    covariance[lost] = covariance[:, lost] = np.nan
+    return Information(covariance, trouble, found.rough)
 
 
 def interval(

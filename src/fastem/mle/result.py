@@ -105,7 +105,7 @@ class MaximumLikelihood:
 
     @property
     def no_errors_because(self) -> str | None:
-        """Why there are no standard errors; None where there are."""
+        """Why standard errors are missing, some or all; None where there are."""
         troubles = [i.trouble for i in self._informations if i.trouble is not None]
         return troubles[0] if troubles else None
 
