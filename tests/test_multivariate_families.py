@@ -1,5 +1,7 @@
 """Multivariate families and products: closed forms, published data, brute force, offsets."""
 
+import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -405,3 +407,23 @@ def test_members_of_different_products_are_refused():
     )
     with pytest.raises(ValueError, match="same families on the same columns"):
         Product.stacked([one, other])
+
+
+def test_a_product_is_copied_and_pickled():
+    family = Product(
+        [Normal(0.0, 1.0), (Categorical([[0.5, 0.5], [0.1, 0.9]]), [1, 3]), Poisson(2.0)]
+    )
+    for other in (copy.deepcopy(family), pickle.loads(pickle.dumps(family))):
+        assert repr(other) == repr(family)
+        assert other.log_density([0.0, 1, 2, 0]) == family.log_density([0.0, 1, 2, 0])
+
+
+def test_an_iterative_part_makes_a_product_iterative():
+    X = np.column_stack([T_DATA["df 3"], np.random.default_rng(0).poisson(3.0, 400)])
+    family = Product([(MultivariateStudentT(), 2), Poisson()])
+    assert family.iterative
+    assert not Product([Normal(), Poisson()]).iterative
+    model = Mixture(family, 1, tol=1e-12, max_iter=5000).fit(X)
+    alone, _ = repeated(T_DATA["df 3"])
+    assert model.components_[0].df_0 == pytest.approx(alone.df[0], rel=1e-4)
+    assert model.components_[0].rate_1 == pytest.approx(X[:, 2].mean())
