@@ -10,7 +10,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.special import polygamma
 from sklearn.datasets import load_iris
-from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.naive_bayes import GaussianNB
 
 from fastem import mle
@@ -321,6 +324,8 @@ def test_labelled_iris_with_covariances(structure, n_parameters):
     assert_allclose(fit.log_likelihood, (densities[np.arange(150), y] - np.log(3)).sum())
     assert (fit.predict(X) == densities.argmax(axis=1)).all()
     assert fit.n_parameters == n_parameters + 2
+    if structure == "tied":
+        assert (fit.predict(X) == LinearDiscriminantAnalysis().fit(X, y).predict(X)).all()
     if structure == "full":
         # its covariances divide by n - 1
         theirs = QuadraticDiscriminantAnalysis().fit(X, y)

@@ -17,6 +17,7 @@ from .optimise import maximise
 from .result import likelihoods_of
 
 _TOLERANCE, _ROUNDING = 1e-10, 1e-14  # of the log-likelihood, and an observation
+_REST = 2
 _STRETCHES = 2.0 ** np.arange(6)[:, None]
 _MOST_POLISHED = 12  # parameters of a part; more take too many differences
 
@@ -41,11 +42,14 @@ class Steps:
         Takes members and returns statistics.
     likelihood : callable
         Takes members and returns their log-likelihoods.
+    rest : int, default=0
+        So many steps are not stretched, since the last stretch did not gain.
     """
 
     members: Family
     accumulate_of: Callable[[Family], Any]
     likelihood: Likelihood
+    rest: int = 0
 
     def accumulate(self, data: Any) -> _Pass:
         value = float(self.likelihood(self.members)[0])
@@ -53,6 +57,8 @@ class Steps:
 
     def maximise(self, found: _Pass) -> Steps:
         after = self.members.maximise(found.statistics)
+        if self.rest:
+            return replace(self, members=after, rest=self.rest - 1)
         begin = self.members.unconstrained()
         tried = after.from_unconstrained(begin + _STRETCHES * (after.unconstrained() - begin))
         with np.errstate(all="ignore"):
@@ -60,8 +66,8 @@ class Steps:
         best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
         # where no stretch gains, the step itself, to the last digit
         if best and values[best] > values[0] + _ROUNDING * abs(values[best]):
-            after = type(after).stacked([tried.member(best)])
-        return replace(self, members=after)
+            return replace(self, members=type(after).stacked([tried.member(best)]))
+        return replace(self, members=after, rest=_REST)
 
     def run(self, weight: float, max_iter: int) -> em.EMResult[Any]:
         """Repeat until the likelihood is settled."""

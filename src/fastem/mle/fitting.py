@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import CensoredData
 
 from .._threads import shared_n_threads
 from ..families.base import Family
@@ -86,13 +85,13 @@ def fit(
             data = checked(X, y, sample_weight, threads)
             with missing_named(data.X, "X"):
                 return complete_result(known, data, fixed, max_iter, False)
-        if censored is not None or isinstance(X, CensoredData):
+        if censored is not None or isinstance(X, censoring.SCIPYS):
             if y is not None:
                 raise ValueError(
                     "censored values with labels: fit the rows of each label by themselves"
                 )
             given = censoring.bounds(X, censored, sample_weight)
-            scalar = isinstance(censored, str) or isinstance(X, CensoredData) or np.ndim(X) == 1
+            scalar = isinstance(censored, str) or isinstance(X, censoring.SCIPYS) or np.ndim(X) == 1
             held = checked_fixed(known, fixed)
             return censoring.fit(known, given, held, max_iter, scalar, threads)
         data = checked(X, None, sample_weight, threads)
