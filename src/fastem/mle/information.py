@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from ..families.base import Family
 from ..families.domains import Interval
-from .derivatives import derivatives, jacobian
+from .derivatives import Derivatives, derivatives, jacobian
 
 FloatArray = NDArray[Any]
 
@@ -117,7 +117,13 @@ def n_estimated(members: Family, fixed: Any = ()) -> int:
     return len(Free(type(members).stacked([members.member(0)]), fixed).moving)
 
 
-def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any = ()) -> Information:
+def observed(
+    member: Family,
+    likelihood: Likelihood,
+    weight: float,
+    fixed: Any = (),
+    exact: FloatArray | None = None,
+) -> Information:
     """The inverse of the observed information, carried over to the parameters (delta method).
 
     Parameters
@@ -130,6 +136,8 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
         Observations, the sum of their weights.
     fixed : collection of str
         Parameters that were not estimated.
+    exact : array of shape (P, P), optional
+        The information in all free coordinates, where it need not be found by differences.
 
     References
     ----------
@@ -140,7 +148,10 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
     at = free.at[free.moving]
     n_numbers = free.numbers(at[None]).shape[1]
     nothing = np.full((n_numbers, n_numbers), np.nan)
-    found = derivatives(free.function(likelihood), at, weight)
+    if exact is None:
+        found = derivatives(free.function(likelihood), at, weight)
+    else:
+        found = Derivatives(0.0, np.zeros(len(at)), -exact[np.ix_(free.moving, free.moving)])
     trouble, lost = found.trouble, np.zeros(n_numbers, dtype=bool)
     # what is at an edge stays there: the others have errors given that
     while found.trouble is not None and not found.stuck.all():

@@ -76,12 +76,16 @@ class MaximumLikelihood:
     @cached_property
     def _informations(self) -> list[Information]:
         """Of each part that is independent of the others: a column of one variable, or all."""
-        members, n_parts = self.family.members(), len(self._likelihoods)
-        weight = self.total_weight
-        return [
-            observed(members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed)
-            for j, likelihood in enumerate(self._likelihoods)
-        ]
+        members, weight = self.family.members(), self.total_weight
+        if len(self._likelihoods) > 1:
+            return [
+                observed(members.column(j), likelihood, weight, self.fixed)
+                for j, likelihood in enumerate(self._likelihoods)
+            ]
+        exact = None
+        if self._data is not None and type(members).information is not Family.information:
+            exact = members.information(self._data.statistics(members))
+        return [observed(members, self._likelihoods[0], weight, self.fixed, exact)]
 
     @cached_property
     def covariance(self) -> FloatArray:
