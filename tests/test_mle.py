@@ -256,6 +256,13 @@ def test_one_value_is_enough_where_the_rest_is_fixed():
     assert_allclose(mle.fit(Normal(), [3.0], fixed={"mean": 0.0}).family.sd, 3.0, rtol=1e-9)
 
 
+def test_a_fixed_bound():
+    x = rng(25).uniform(0, 1, 50)
+    assert_allclose(mle.fit(Uniform(), x, fixed={"low": 0.0}).family.high, x.max(), rtol=1e-8)
+    with pytest.raises(DegenerateFitError, match="with low fixed .* some values are impossible"):
+        mle.fit(Uniform(), x, fixed={"low": 0.5})
+
+
 def test_a_fixed_mean_of_a_multivariate_normal():
     X = rng(11).multivariate_normal([1, 2], [[2, 0.6], [0.6, 0.5]], 400)
     for structure in ("full", "diag", "tied", "spherical"):

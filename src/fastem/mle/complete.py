@@ -171,9 +171,12 @@ def with_fixed(
     members = members.with_parameters(**held)
     likelihoods = likelihoods_of(members, data, statistics)
     found = maximised(members, likelihoods, data.total_weight, tuple(fixed))
-    if not np.isfinite(found.unconstrained()).all():
+    with np.errstate(all="ignore"):
+        reached = data.log_likelihood(found)
+    if not np.isfinite(reached).all():
         raise DegenerateFitError(
-            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum"
+            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum, "
+            "or some values are impossible. Fix other values, or fewer"
         )
     return found, statistics
 

@@ -36,12 +36,13 @@ def maximise(
     at, settled = _newton(function, start, weight)
     if settled or not search:
         return at
-    found = minimize(
-        lambda z: -float(function(z[None])[0]) / weight,
-        at,
-        method="Nelder-Mead",
-        options={"xatol": 1e-10, "fatol": 1e-15, "maxiter": 2000 * len(at), "adaptive": True},
-    )
+    with np.errstate(invalid="ignore"):  # it compares infinities
+        found = minimize(
+            lambda z: -float(function(z[None])[0]) / weight,
+            at,
+            method="Nelder-Mead",
+            options={"xatol": 1e-10, "fatol": 1e-15, "maxiter": 2000 * len(at), "adaptive": True},
+        )
     # rounding may have led the search a little below
     candidates = np.stack([at, found.x])
     at = candidates[int(np.argmax(function(candidates)))]
