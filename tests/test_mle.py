@@ -259,7 +259,7 @@ def test_one_value_is_enough_where_the_rest_is_fixed():
 def test_a_fixed_bound():
     x = rng(25).uniform(0, 1, 50)
     assert_allclose(mle.fit(Uniform(), x, fixed={"low": 0.0}).family.high, x.max(), rtol=1e-8)
-    with pytest.raises(DegenerateFitError, match="with low fixed .* some values are impossible"):
+    with pytest.raises(DegenerateFitError, match="some values are impossible"):
         mle.fit(Uniform(), x, fixed={"low": 0.5})
 
 

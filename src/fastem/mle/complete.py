@@ -175,8 +175,8 @@ def with_fixed(
         reached = data.log_likelihood(found)
     if not np.isfinite(reached).all():
         raise DegenerateFitError(
-            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum, "
-            "or some values are impossible. Fix other values, or fewer"
+            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no "
+            "maximum, or some values are impossible. Fix other values, or fewer"
         )
     return found, statistics
 
