@@ -247,6 +247,8 @@ def _checked_callbacks(callbacks: Any) -> Sequence[Callback]:
     """The callbacks, each of which can be called as it will be."""
     if callable(callbacks):
         callbacks = [callbacks]
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks: {callbacks!r} is not a function, nor a sequence of them")
     for callback in callbacks:
         if not callable(callback):
             raise TypeError(f"callbacks: {callback!r} is not a function")

@@ -4,6 +4,7 @@ The families themselves are those of `registry.py`: `fastem.families.Poisson` an
 """
 
 from .base import Family
+from .choice import chosen
 from .data import Sample
 from .exchange import described, restored
 from .gaussian_mixture import GaussianMixtureModel
@@ -25,6 +26,7 @@ __all__ = [
     "Regularisation",
     "Sample",
     "Statistics",
+    "chosen",
     "described",
     "merge",
     "restored",

@@ -115,7 +115,7 @@ shape (n_samples, n_components), default="kmeans"
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "family": [Family, str, list, tuple],
+        "family": [Family, type, str, list, tuple],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -253,10 +253,20 @@ shape (n_samples, n_components), default="kmeans"
         Raises
         ------
         ValueError
-            If `criterion` is not known or no number of components is given.
+            If `criterion` is not known, no number of components is given, or `family` is a list.
         """
         if criterion not in CRITERIA:
             raise ValueError(f"criterion={criterion!r} is not one of {', '.join(CRITERIA)}")
+        if isinstance(n_components, Integral):
+            raise ValueError(
+                f"n_components: give several numbers to choose from, such as range(1, "
+                f"{n_components + 1}), not {n_components}"
+            )
+        if isinstance(self.family, list | tuple):
+            raise ValueError(
+                "select chooses a number of components of one family, but family is a list: it "
+                "says how many there are"
+            )
         fitted = {
             int(k): clone(self).set_params(n_components=int(k)).fit(X, y, sample_weight)
             for k in n_components
@@ -368,7 +378,7 @@ shape (n_samples, n_components), default="kmeans"
         """
         weights, components = parsed(text)
         families = [component.blank() for component in components]
-        alike = len({type(family) for family in families}) == 1
+        alike = len({family.kind for family in families}) == 1
         mixture = cls(families[0] if alike else families, len(families), **parameters)
         mixture.__dict__.update(known_attributes(weights, components))
         return mixture
