@@ -76,7 +76,7 @@ SLOW: tuple[Workload, ...] = (
     gaussian(20_000, 2, 4, "full", 1.0),
     gaussian(50_000, 4, 6, "full", 1.0),
     gaussian(100_000, 8, 8, "full", 1.0),
-    gaussian(5_000, 8, 5, "full", 0.1),
+    gaussian(20_000, 8, 5, "full", 0.1),
     gaussian(50_000, 4, 6, "tied", 1.0),
     gaussian(50_000, 4, 8, "diag", 1.0),
     gaussian(50_000, 2, 6, "spherical", 1.0),

@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from test_user_models import DAYS, START, Poissons
 from fastem import ConjugatePrior, GaussianMixture, em, fit_many
 from fastem._kernels.rows import Rows, Workspace
 from fastem.acceleration import ACCELERATORS, Anderson, Squarem, accelerator
+from fastem.cli import main
 from fastem.covariances import COVARIANCES
 from fastem.families import GaussianMixtureModel
 from fastem.parameters import kept_inside
@@ -486,3 +489,13 @@ def test_pairs_that_are_left_out_change_nothing_when_parameters_jump(accelerate,
 def test_a_proposal_is_cut_short_by_its_worst_number():
     inside = np.array([1.0, 0.5])
     np.testing.assert_allclose(kept_inside(np.array([-1.0, 0.4]), inside), [0.1, 0.455])
+
+
+def test_the_command_line_has_it_too(capsys):
+    faithful = str(Path(__file__).parent.parent / "examples" / "faithful.csv")
+    options = ["-k", "2", "--tol", "1e-9", "--max-iter", "1000"]
+    for accelerate in ([], ["--accelerate", "squarem"]):
+        assert main(["fit", faithful, *options, *accelerate]) == 0
+    plain, fast = capsys.readouterr().out.split("Components:")[:2]
+    iterations = [int(re.search(r"in (\d+) iterations", text)[1]) for text in (plain, fast)]
+    assert iterations[1] < iterations[0]

@@ -15,13 +15,17 @@ from fastem import GaussianMixture, Mixture
 from fastem.covariances import COVARIANCES
 from fastem.exceptions import DegenerateFitError
 from fastem.families import (
+    Categorical,
+    Exponential,
     FamilyMixture,
     Gamma,
     MultivariateNormal,
     Normal,
     Poisson,
+    Product,
     Sample,
 )
+from fastem.families.mixtures import LinearMixture
 from fastem.families.normal_mixtures import NormalMixture
 
 HASSELBLAD = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]
@@ -549,3 +553,36 @@ def test_a_mixture_of_regressions():
     assert model.criteria_[2] == pytest.approx(model.bic(rows))
     with pytest.raises(ValueError, match="y: the response must be 2000 finite numbers"):
         model.fit(x, y[:7])
+
+
+def test_uniform_components_begin_apart():
+    """Their ranges can only grow less than the start made them: clusters are not mixed."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.uniform(0, 1, 500), rng.uniform(3, 5, 500)])[:, None]
+    model = Mixture("Uniform", 2, random_state=0).fit(X)
+    np.testing.assert_allclose(sorted(float(c.low) for c in model.components_), [0, 3], atol=0.02)
+    np.testing.assert_allclose(sorted(float(c.high) for c in model.components_), [1, 5], atol=0.02)
+
+
+def test_columns_of_different_kinds():
+    rng = np.random.default_rng(1)
+    second = rng.random(3000) < 0.4
+    X = np.column_stack(
+        [
+            rng.normal(np.where(second, 5.0, 0.0), 1.0),
+            rng.poisson(np.where(second, 9.0, 3.0)),
+            np.where(second, rng.integers(1, 3, 3000), rng.integers(0, 3, 3000)),
+        ]
+    )
+    family = Product([Normal(), Poisson(), Categorical()])
+    model = Mixture(family, 2, random_state=0).fit(X)
+    order = np.argsort(model.weights_)
+    assert model.weights_[order[0]] == pytest.approx(0.4, abs=0.02)
+    one = model.components_[order[0]]
+    assert float(one.mean_0) == pytest.approx(5.0, abs=0.1)
+    assert float(one.rate_1) == pytest.approx(9.0, abs=0.3)
+    np.testing.assert_allclose(one.p_2, [0.0, 0.5, 0.5], atol=0.04)
+    # of exponential families alone, the compiled kernel
+    linear = Mixture(Product([Exponential(), Poisson()]), 2, random_state=0)
+    linear.fit(np.abs(X[:, :2]) + np.array([0.1, 0.0]))
+    assert type(linear._model) is LinearMixture

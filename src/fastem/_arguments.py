@@ -138,6 +138,7 @@ def build_parser(
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `fastem fit`."""
+    from .acceleration import ACCELERATORS
     from .covariances import COVARIANCES
     from .initialization import METHODS
     from .mixture import GaussianMixture
@@ -183,6 +184,12 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         'added to the variances, to keep them positive; "auto": relative to the data',
         type=_not_negative_or_auto,
         metavar="X",
+    )
+    add(
+        "--accelerate",
+        "accelerate",
+        "jump ahead where EM is slow, as with overlapping components",
+        choices=[*ACCELERATORS],
     )
     parser.add_argument(
         "--prior",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -93,7 +93,7 @@ def information(model: UserModel, data: Any, method: str = "auto") -> Informatio
         value = there.accumulate(data).log_likelihood + there.log_prior
         return float(value)
 
-    matrix = -hessian(log_likelihood, chart.origin)
+    matrix = -hessian(log_likelihood, chart.origin, chart.names)
     return chart.result(matrix)
 
 
@@ -101,50 +101,44 @@ class _Chart:
     """Coordinates of the free parameters around a fit.
 
     They are the unconstrained parameters of a model that has them; else its parameters, without
-    those that an EM step leaves as they are, and with one for both halves of a symmetric matrix.
+    those that an EM step leaves as they are, with one for both halves of a symmetric matrix, and
+    without the last of probabilities, which is what the others leave of 1.
     """
 
     def __init__(self, model: UserModel, data: Any) -> None:
         self._model = model
         self._data = data
-        self._own = model.has_space
+        self.own = model.has_space
         leaves = model.leaves()
         self._names = element_names(leaves)
         start = model.unconstrained()  # raises, with the remedy, where nothing is found
-        if self._own:
-            self._groups = np.arange(len(start))
-        else:
-            self._groups = _mirrored(leaves)
-            moved = np.where(start == 0, 1e-4, start * (1 + 1e-4))
-            there = model.with_vector(moved)
-            statistics = there.accumulate(data)
-            # neither a constant of the model nor what an E-step leaves in it for the M-step
-            free = _alike(there.vector(), moved) & ~_alike(
-                there.maximise(statistics).vector(), moved
-            )
-            self._groups = np.where(free, self._groups, -1)
-        self._kept = np.unique(self._groups[self._groups >= 0])
+        # parameters = start + slopes (coordinates - origin)
+        self.slopes = np.eye(len(start)) if self.own else _slopes(model, data, leaves, start)
+        self._kept = np.flatnonzero(self.slopes.any(axis=0))
         if not len(self._kept):
             raise TypeError("an EM step changes none of the parameters: nothing is estimated")
+        self.slopes = self.slopes[:, self._kept]
         self._start = start
         self.origin = start[self._kept]
 
-    def _vector(self, point: FloatArray) -> FloatArray:
-        whole = np.zeros(len(self._start))
-        whole[self._kept] = point
-        return np.where(self._groups >= 0, whole[self._groups], self._start)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the coordinates."""
+        if self.own:
+            return tuple(f"unconstrained[{i}]" for i in self._kept)
+        return tuple(self._names[i] for i in self._kept)
 
     def model(self, point: FloatArray) -> UserModel:
         """The model at these coordinates."""
-        vector = self._vector(point)
-        if self._own:
-            return self._model.from_unconstrained(vector)
-        return self._model.with_vector(vector)
+        vector = self._start + self.slopes @ (point - self.origin)
+        return (
+            self._model.from_unconstrained(vector) if self.own else self._model.with_vector(vector)
+        )
 
     def em(self, point: FloatArray) -> FloatArray:
         """Where an EM step leads."""
         after = self.model(point).em_step(self._data)
-        return (after.unconstrained() if self._own else after.vector())[self._kept]
+        return (after.unconstrained() if self.own else after.vector())[self._kept]
 
     def result(self, matrix: FloatArray, **more: Any) -> Information:
         """In the user's parameters.
@@ -155,37 +149,63 @@ class _Chart:
             If the parameters are not determined.
         """
         covariance = _inverse(matrix)
-        if not self._own:
-            names = tuple(self._names[i] for i in self._kept)
-            return Information(names, self.origin, matrix, covariance, **more)
-        # delta method: from the unconstrained parameters to the user's
-        names, values = self._names, self._model.vector()
-        if not names:
-            names, values = tuple(f"unconstrained[{i}]" for i in self._kept), self.origin
-            return Information(names, values, matrix, covariance, **more)
-        errors = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-        slopes = jacobian(lambda point: self.model(point).vector(), self.origin, 0.1 * errors)
-        covariance = slopes @ covariance @ slopes.T
-        return Information(names, values, np.linalg.pinv(covariance), covariance, **more)
+        shown, slopes, values = np.arange(len(self._names)), self.slopes, self._model.vector()
+        if not self.own:
+            # all that are estimated, of symmetric matrices one half
+            same = (slopes[:, None] == slopes[None]).all(axis=2)
+            first_of_same = len(same) - 1 - same[:, ::-1].argmax(axis=1)
+            shown = np.flatnonzero(slopes.any(axis=1) & (first_of_same == shown))
+        elif self._names:  # delta method: from the unconstrained parameters to the user's
+            errors = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
+            slopes = jacobian(lambda point: self.model(point).vector(), self.origin, 0.1 * errors)
+        else:
+            return Information(self.names, self.origin, matrix, covariance, **more)
+        if not (len(shown) == len(self._kept) and not self.own):
+            covariance = slopes[shown] @ covariance @ slopes[shown].T
+            matrix = np.linalg.pinv(covariance, hermitian=True)
+        names = tuple(self._names[i] for i in shown)
+        return Information(names, values[shown], matrix, covariance, **more)
+
+
+def _slopes(
+    model: UserModel, data: Any, leaves: list[tuple[str, FloatArray]], start: FloatArray
+) -> FloatArray:
+    """How all parameters depend on those that are free; columns of 0 where they are not."""
+    moved = np.where(start == 0, 1e-4, start * (1 + 1e-4))
+    there = model.with_vector(moved)
+    statistics = there.accumulate(data)
+    # neither a constant of the model nor what an E-step leaves in it for the M-step
+    stays = _alike(there.vector(), moved)
+    after = there.maximise(statistics).vector()
+    free = stays & ~_alike(after, moved)
+    slopes, begin = np.diag(free.astype(np.float64)), 0
+    for _, values in leaves:
+        index = np.arange(begin, begin + values.size).reshape(values.shape)
+        begin += values.size
+        if values.ndim and after.shape == start.shape:
+            # rows that sum to 1 again where they did not before
+            rows = index[_are_1(start[index]) & _are_1(after[index]) & ~_are_1(moved[index])]
+            for row in rows.reshape(-1, values.shape[-1]):
+                slopes[:, row[-1]] = 0
+                slopes[row[-1], row[:-1]] = np.where(free[row[:-1]], -1.0, 0.0)
+            if len(rows):
+                continue
+        square = values.ndim >= 2 and values.shape[-1] == values.shape[-2]
+        if square and np.array_equal(values, np.swapaxes(values, -1, -2)):
+            for i, j in zip(index.ravel(), np.swapaxes(index, -1, -2).ravel(), strict=True):
+                if i < j:  # the one below the diagonal stands for both
+                    slopes[:, i] = 0
+                    slopes[i, j] = free[j]
+    return slopes
+
+
+def _are_1(values: FloatArray) -> FloatArray:
+    return np.abs(values.sum(axis=-1) - 1) < 1e-9
 
 
 def _alike(left: FloatArray, right: FloatArray) -> FloatArray:
     """Which numbers are the same."""
     return left == right if left.shape == right.shape else np.zeros(len(right), dtype=bool)
-
-
-def _mirrored(leaves: list[tuple[str, FloatArray]]) -> NDArray[np.intp]:
-    """Which number stands for each: in symmetric matrices the one below the diagonal."""
-    parts, begin = [], 0
-    for _, values in leaves:
-        index = np.arange(begin, begin + values.size).reshape(values.shape)
-        square = values.ndim >= 2 and values.shape[-1] == values.shape[-2] > 1
-        turned = np.swapaxes(values, -1, -2) if square else None
-        if turned is not None and np.array_equal(values, turned):
-            index = np.maximum(index, np.swapaxes(index, -1, -2))
-        parts.append(index.ravel())
-        begin += values.size
-    return np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
 
 def _inverse(matrix: FloatArray) -> FloatArray:
@@ -221,24 +241,24 @@ def _supplemented(chart: _Chart, data: Any, statistics: Any) -> Information:
     """
     model = chart._model.model
     if callable(given := getattr(model, "complete_information", None)):
-        if chart._own:
+        if chart.own:
             raise TypeError(
                 "complete_information is in the model's parameters, but it has unconstrained "
                 "ones: give it complete_log_likelihood(statistics) instead"
             )
         complete = np.atleast_2d(np.asarray(given(statistics), dtype=np.float64))
-        n = len(chart._start)
+        n = len(chart.slopes)
         if complete.shape != (n, n):
             raise ValueError(
                 f"complete_information must be of shape {(n, n)}, but it is {complete.shape}"
             )
-        complete = complete[np.ix_(chart._kept, chart._kept)]
+        complete = chart.slopes.T @ complete @ chart.slopes
     elif callable(getattr(model, "complete_log_likelihood", None)):
 
         def expected(point: FloatArray) -> float:
             return float(chart.model(point).model.complete_log_likelihood(statistics))
 
-        complete = -hessian(expected, chart.origin)
+        complete = -hessian(expected, chart.origin, chart.names)
     else:
         raise TypeError(
             f"method='sem' needs the information of the complete data: give {type(model).__name__} "
@@ -280,7 +300,9 @@ def jacobian(
     return np.stack(columns, axis=1)
 
 
-def hessian(function: Callable[[FloatArray], float], at: FloatArray) -> FloatArray:
+def hessian(
+    function: Callable[[FloatArray], float], at: FloatArray, names: Sequence[str]
+) -> FloatArray:
     """Second derivatives at a maximum, by central differences with Richardson extrapolation.
 
     Raises
@@ -289,14 +311,14 @@ def hessian(function: Callable[[FloatArray], float], at: FloatArray) -> FloatArr
         If the function is not level there.
     """
     middle = function(at)
-    steps = np.array([_step(function, at, i, middle) for i in range(len(at))])
+    steps = np.array([_step(function, at, i, middle, names[i]) for i in range(len(at))])
     n = len(at)
     levels = []
     for level in range(_LEVELS):
         h = np.diag(steps / 2**level)
         up, down = (np.array([function(at + s * h[i]) for i in range(n)]) for s in (1, -1))
         if level == _LEVELS - 1:
-            _demand_level(up - down, up + down - 2 * middle, steps, h)
+            _demand_level(up - down, up + down - 2 * middle, h, names)
         matrix = np.diag(up + down - 2 * middle)
         for i in range(n):
             for j in range(i):
@@ -324,7 +346,9 @@ def _extrapolated(estimates: list[Any]) -> Any:
     return estimates[0]
 
 
-def _step(function: Callable[[FloatArray], float], at: FloatArray, i: int, middle: float) -> float:
+def _step(
+    function: Callable[[FloatArray], float], at: FloatArray, i: int, middle: float, name: str
+) -> float:
     """A step of `_STEP` standard errors, as the curvature in this parameter alone tells it."""
     step, wanted = 1e-3 * (abs(float(at[i])) or 1.0), _STEP**2
     h = np.zeros(len(at))
@@ -344,12 +368,12 @@ def _step(function: Callable[[FloatArray], float], at: FloatArray, i: int, middl
         else:
             step *= float(np.clip(np.sqrt(wanted / fall), 0.1, 10.0))
     raise ValueError(
-        f"the log-likelihood does not fall on both sides of parameter {i} of the fit: the data do "
+        f"the log-likelihood does not fall on both sides of {name} at the fit: the data do "
         "not determine it, or it is at the end of its range"
     )
 
 
-def _demand_level(rise: FloatArray, bend: FloatArray, steps: FloatArray, h: FloatArray) -> None:
+def _demand_level(rise: FloatArray, bend: FloatArray, h: FloatArray, names: Sequence[str]) -> None:
     """That the log-likelihood does not rise in a direction of one parameter.
 
     A gradient is what remains where EM has not converged, and where parameters are bound to each
@@ -362,8 +386,8 @@ def _demand_level(rise: FloatArray, bend: FloatArray, steps: FloatArray, h: Floa
     if not (above <= _LEVEL_GROUND).all():
         i = int(np.argmax(np.where(np.isnan(above), np.inf, above)))
         raise ValueError(
-            f"the log-likelihood is not level at the fit: it rises with parameter {i}. Either EM "
-            "has not converged (fit with a smaller tol), or the parameters are bound to each other "
-            "(a sum of 1): let the model's attribute `parameters` hold the free ones only, or give "
-            "it unconstrained() and from_unconstrained(vector)"
+            f"the log-likelihood is not level at the fit: it rises with {names[i]}. Either EM "
+            "has not converged (fit with a smaller tol), or this is at the end of its range, or "
+            "the parameters are bound to each other: let the model's attribute `parameters` hold "
+            "the free ones only, or give it unconstrained() and from_unconstrained(vector)"
         )

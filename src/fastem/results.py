@@ -24,7 +24,7 @@ class EMResult(Generic[M]):
         The fitted model.
     log_likelihoods : tuple of float
         One an iteration, of the parameters that the iteration began with; with the log of the prior
-        added where the model has one.
+        added where the model has one. Empty for a model without a log-likelihood.
     reason : str
         Why it stopped, a key of `REASONS`.
     dropped : tuple of str

@@ -24,6 +24,10 @@
 //   lowest                               log-densities below have lost the digits that tell
 //                                        components apart
 //   unpack(statistics, ...)              statistics to counts, first and second moments
+//   pairs                                whether two components are worked at together: then there is
+//                                        a `distances` of two, `moments` takes all components with a
+//                                        part in a tile, about 0, and `move` brings a slot's moments
+//                                        about their point
 #pragma once
 
 #include <algorithm>

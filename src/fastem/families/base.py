@@ -7,6 +7,7 @@ needs less), and give it one line in `families/registry.py`: see CONTRIBUTING.md
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -85,6 +86,20 @@ class Family(Parametrised, ABC):
     @abstractmethod
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         """Rows from the first member, (n, D)."""
+
+    def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
+        """Refuse what looks like a maximum and is none; nothing to do for most families.
+
+        Parameters
+        ----------
+        statistics_of : callable
+            Takes members and returns their statistics of the data.
+
+        Raises
+        ------
+        DegenerateFitError
+            If the likelihood rises on, ever more slowly, towards parameters that are none.
+        """
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from scipy.special import betaln
 from .base import FloatArray
 from .domains import PROBABILITY
 from .exponential_family import ExponentialFamily
+from .histogram import levels
 from .special import least_log, least_log1p
 from .support import Support
 
@@ -104,7 +105,12 @@ class Binomial(ExponentialFamily):
         return -self.n_trials * least_log1p(-self.p)
 
     def log_base(self, X: FloatArray) -> FloatArray:
-        return -np.asarray(betaln(X + 1, self.n_trials - X + 1)) - np.log1p(self.n_trials)
+        columns = []
+        for x, n in zip(X.T, np.broadcast_to(self.n_trials, X.shape[1]), strict=True):
+            values, places = levels(x)  # once for each value, not for each row
+            table = -betaln(values + 1, n - values + 1) - np.log1p(n)
+            columns.append(table[places])
+        return np.stack(columns, axis=1)
 
     def from_means(self, *means: FloatArray) -> Self:
         return self.with_parameters(p=np.clip(means[0] / self.n_trials, 0.0, 1.0))

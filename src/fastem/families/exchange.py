@@ -29,7 +29,7 @@ def described(family: Family, arrays: dict[str, FloatArray], prefix: str) -> dic
     if family.known and not parts:
         arrays.update({prefix + name: value for name, value in family.parameters.items()})
     constants = {
-        name: value if isinstance(value, str) else np.asarray(value).tolist()
+        name: value if isinstance(value, str | list) else np.asarray(value).tolist()
         for name, value in family.constants.items()
     }
     name = type(family).__name__
@@ -49,11 +49,6 @@ def restored(description: Any, arrays: dict[str, FloatArray], prefix: str) -> Fa
     if parts := description.get("parts"):
         restored_parts = [restored(one, arrays, f"{prefix}{i}.") for i, one in enumerate(parts)]
         return family(restored_parts, **description["constants"])
-    if "made_of" in description:
-        parts = [
-            restored(part, arrays, f"{prefix}{i}.") for i, part in enumerate(description["made_of"])
-        ]
-        return family(parts, **description["constants"])
     parameters = (
         {name: arrays[prefix + name] for name in family.domains} if description["known"] else {}
     )

@@ -58,6 +58,21 @@ class Exponential(ExponentialFamily):
         (rate,) = self._values()
         return stats.expon(scale=1 / rate)
 
+    def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The mean, since x is the statistic: beyond a bound the time begins anew.
+
+        low + 1 / rate - w / (exp(rate w) - 1), with w = high - low.
+        """
+        rate = float(self._values()[0])
+        begin = np.maximum(low, 0.0)
+        w = rate * (high - begin)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = 1 - np.where(np.isinf(w), 0.0, w / np.expm1(w))
+        # of a narrow interval the two cancel: the series of w / (exp(w) - 1)
+        small = np.minimum(w, 1e-3)
+        mean = np.where(w < 1e-3, small / 2 - np.square(small) / 12, mean)
+        return (begin + mean / rate)[:, None], np.ones((len(low), 1))
+
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         return np.asarray(random_state.exponential(1 / self.rate[0], (n, self.n_columns)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ from .domains import Vector
 from .support import Support
 
 _COLLINEAR = 1e-12
-_RUNAWAY_GAIN, _RUNAWAY_STEP = 1e-7, 0.1
+_CONFIRMATIONS, _RUNAWAY = 12, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,34 +130,38 @@ class LogisticRegression(ConditionalFamily):
         )
 
     def maximise(self, statistics: Scores) -> Self:
-        middle, half = (
-            (statistics.low + statistics.high) / 2,
-            (statistics.high - statistics.low) / 2,
-        )
         coefficients = np.empty_like(statistics.at)
-        for k, (at, gradient, information, products) in enumerate(
-            zip(
-                statistics.at,
-                statistics.gradient,
-                statistics.information,
-                statistics.products,
-                strict=True,
-            )
-        ):
-            if not statistics.counts[k] > 0:
-                raise degenerate(self, "no row has any weight", "Use fewer components")
-            self._refuse_collinear(_collinear(products))
-            try:
-                scale = 1 / np.sqrt(np.diag(information))
-                factor = cho_factor(information * np.outer(scale, scale))
-                step = scale * cho_solve(factor, scale * gradient)
-            except (np.linalg.LinAlgError, ValueError):
-                raise self._separated() from None
-            reach = abs(middle @ step) + half @ np.abs(step)
-            if gradient @ step < _RUNAWAY_GAIN and reach > _RUNAWAY_STEP:
-                raise self._separated()
+        for k, at in enumerate(statistics.at):
+            step, reach = self._newton(statistics, k)
             coefficients[k] = at + step * (np.log1p(reach) / reach if reach > 0 else 1.0)
         return self.with_parameters(coefficients=coefficients)
+
+    def _newton(self, statistics: Scores, k: int) -> tuple[FloatArray, float]:
+        """Newton's step of a member, and the most it can change any x^T coefficients."""
+        if not statistics.counts[k] > 0:
+            raise degenerate(self, "no row has any weight", "Use fewer components")
+        self._refuse_collinear(_collinear(statistics.products[k]))
+        information = statistics.information[k]
+        try:
+            with np.errstate(all="ignore"):
+                scale = 1 / np.sqrt(np.diag(information))
+                factor = cho_factor(information * np.outer(scale, scale))
+                step = scale * cho_solve(factor, scale * statistics.gradient[k])
+        except (np.linalg.LinAlgError, ValueError):  # every response is certain
+            raise self._separated() from None
+        middle = (statistics.low + statistics.high) / 2
+        half = (statistics.high - statistics.low) / 2
+        return step, float(abs(middle @ step) + half @ np.abs(step))
+
+    def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
+        """At a maximum the next steps vanish; where covariates separate, they never do."""
+        members = self
+        for _ in range(_CONFIRMATIONS):
+            statistics = statistics_of(members)
+            if max(members._newton(statistics, k)[1] for k in range(members.n_members)) < _RUNAWAY:
+                return
+            members = members.maximise(statistics)
+        raise self._separated()
 
     def _separated(self) -> Exception:
         return degenerate(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Self
 
@@ -15,38 +15,41 @@ from .base import Family
 from .data import Sample
 from .domains import SIMPLEX
 from .exponential_family import Moments
-from .passes import each_block, total
+from .passes import Sums, Threaded, each_block, total
 
 FloatArray = NDArray[Any]
 
-# The weight of every row in a component without points: it takes the distribution of all rows then,
-# with a mixing weight of 0, instead of none. It is lost in any other sum.
+# Added to the responsibilities where a component is without points: it takes the distribution of
+# all rows then, with a mixing weight of 0, instead of none. It is lost in any other sum.
 _TRACE = 1e-290
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureStatistics:
+class MixtureStatistics(Threaded):
     """Expected sufficient statistics of a mixture, that add up.
 
     Parameters
     ----------
     counts : array of shape (K,)
         Sums of responsibilities times weights.
-    parts : tuple
+    parts : Sums
         The statistics of the components, by family.
     log_likelihood : float
     """
 
     counts: FloatArray
-    parts: tuple[Any, ...]
+    parts: Sums
     log_likelihood: float
 
     def __add__(self, other: MixtureStatistics) -> MixtureStatistics:
         return MixtureStatistics(
             self.counts + other.counts,
-            tuple(a + b for a, b in zip(self.parts, other.parts, strict=True)),
+            self.parts + other.parts,
             self.log_likelihood + other.log_likelihood,
         )
+
+    def on_threads(self, n_threads: int) -> MixtureStatistics:
+        return replace(self, parts=self.parts.on_threads(n_threads))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +82,15 @@ class FamilyMixture:
         slices = _slices([len(group) for group in groups])
         everywhere = data.inside(parts)
 
-        def of_block(rows: slice) -> MixtureStatistics:
-            r = responsibilities[rows] + _TRACE
+        def of_block(rows: slice, trace: float) -> MixtureStatistics:
+            r = responsibilities[rows] + trace
             if data.sample_weight is not None:
                 r *= data.sample_weight[rows, None]
             inside = [None if mask is None else mask[rows] for mask in everywhere]
             theirs = _accumulated(parts, slices, data.X[rows], r, inside)
             return MixtureStatistics(r.sum(axis=0), theirs, 0.0)
 
-        n_columns = max(data.X.shape[1], responsibilities.shape[1])
-        found = total(of_block, data.n_rows, n_columns, data.n_threads)
+        found = _totalled(of_block, data, responsibilities.shape[1])
         fitted = [part.maximise(its) for part, its in zip(parts, found.parts, strict=True)]
         return cls._with(found.counts / found.counts.sum(), tuple(fitted))
 
@@ -140,7 +142,7 @@ class FamilyMixture:
         """
         everywhere = data.inside(self.parts)
 
-        def of_block(rows: slice) -> MixtureStatistics:
+        def of_block(rows: slice, trace: float) -> MixtureStatistics:
             X = data.X[rows]
             inside = [None if mask is None else mask[rows] for mask in everywhere]
             joint = self.log_joint(X, inside)
@@ -158,13 +160,12 @@ class FamilyMixture:
             if weight is not None:
                 r *= weight[:, None]
             counts = r.sum(axis=0)
-            r += _TRACE
+            r += trace
             parts = _accumulated(self.parts, self._slices, X, r, inside)
             summed = log_likelihood.sum() if weight is None else log_likelihood @ weight
             return MixtureStatistics(counts, parts, float(summed))
 
-        n_columns = max(data.X.shape[1], len(self.weights))
-        return total(of_block, data.n_rows, n_columns, data.n_threads)
+        return _totalled(of_block, data, len(self.weights))
 
     def maximise(self, statistics: MixtureStatistics) -> Self:
         """M-step: the weighted maximum likelihood of every component.
@@ -264,12 +265,23 @@ class LinearMixture(FamilyMixture):
         if empty.any():
             sums[empty] = sums.sum(axis=0) / counts.sum()
         moments = Moments(held, sums, np.zeros_like(counts))
-        return MixtureStatistics(counts, (moments,), log_likelihood + base)
+        return MixtureStatistics(counts, Sums([moments]), log_likelihood + base)
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:
     ends = np.cumsum(sizes).tolist()
     return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _totalled(
+    of_block: Callable[[slice, float], MixtureStatistics], data: Sample, n_components: int
+) -> MixtureStatistics:
+    """Statistics of all rows, from those of a block with a trace added to its responsibilities."""
+    sizes = data.n_rows, max(data.X.shape[1], n_components), data.n_threads
+    statistics = total(lambda rows: of_block(rows, 0.0), *sizes)
+    if (statistics.counts > 0).all():
+        return statistics
+    return total(lambda rows: of_block(rows, _TRACE), *sizes)
 
 
 def _accumulated(
@@ -278,9 +290,9 @@ def _accumulated(
     X: FloatArray,
     r: FloatArray,
     inside: Sequence[Any],
-) -> tuple[Any, ...]:
+) -> Sums:
     """Statistics of some rows for each part, of those rows that lie in its support."""
-    return tuple(
+    return Sums(
         part.accumulate(X, r[:, its]) if mask is None else part.accumulate(X[mask], r[mask, its])
         for part, its, mask in zip(parts, slices, inside, strict=True)
     )

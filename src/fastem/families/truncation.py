@@ -28,12 +28,13 @@ def log_difference(small: FloatArray, large: FloatArray) -> FloatArray:
 
 
 def log_mass(known: Any, low: FloatArray, high: FloatArray) -> FloatArray:
-    """log P(low < x <= high), (n,), from the tail that keeps the digits.
+    """log P(low < x <= high), from the tail that keeps the digits.
 
     Parameters
     ----------
     known : frozen distribution of scipy.stats
-    low, high : array of shape (n,)
+    low, high : array
+        Of any shape that goes with that of the parameters.
     """
     with np.errstate(all="ignore"):
         below, above = known.logcdf(low), known.logsf(high)
@@ -43,9 +44,26 @@ def log_mass(known: Any, low: FloatArray, high: FloatArray) -> FloatArray:
         gap = np.where(upper, right - above, left - below)
         narrow = (gap < _NARROW) & np.isfinite(low) & np.isfinite(high)
         if narrow.any() and hasattr(known, "logpdf"):
-            middle = low[narrow] / 2 + high[narrow] / 2
-            result[narrow] = known.logpdf(middle) + np.log(high[narrow] - low[narrow])
+            middle = known.logpdf(low / 2 + high / 2) + np.log(high - low)
+            result = np.where(narrow, middle, result)
     return result
+
+
+def log_masses(members: Any, low: FloatArray, high: FloatArray) -> FloatArray:
+    """log P(low < x <= high) under each member of a family of one variable, (n, K)."""
+    size = max(1, _MOST_VALUES // max(1, len(low)))
+    found = []
+    for begin in range(0, members.n_members, size):
+        # SciPy takes as many parameters as there are columns: a column for each member
+        columns = members.with_parameters(
+            **{
+                name: np.swapaxes(value[begin : begin + size], 0, 1)
+                for name, value in members.parameters.items()
+            }
+        )
+        masses = log_mass(columns.scipy(), low[:, None], high[:, None])
+        found.append(np.broadcast_to(masses, (len(low), min(size, members.n_members - begin))))
+    return np.concatenate(found, axis=1)
 
 
 def nodes(family: Any, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from .. import em
 from .._kernels.rows import Rows
 from .._validation import check_rows, check_sample_weight, check_weights
-from ..exceptions import warn
+from ..exceptions import DegenerateFitError, warn
 from ..families import Family, chosen
 from ..families.data import Sample
 from ..families.mixtures import FamilyMixture
@@ -25,7 +25,8 @@ from .verbose import VerboseReport
 
 FloatArray = NDArray[Any]
 
-# Clusters are mixed with a little of all rows: no component begins with points that coincide
+# Clusters of points that coincide, in which no family has a maximum, are mixed with a little of all
+# rows
 _OF_ALL_ROWS = 0.05
 
 
@@ -225,11 +226,18 @@ def _starts(
     if any(family.known for family in families):
         raise ValueError("family: give parameters to all of the distributions, or to none")
 
+    kinds = {family.kind for family in families}
+
     def fresh(begin: int) -> FamilyMixture:
         r = _responsibilities(estimator, data, rows, places, K, random_state)
-        if begin and len({type(family) for family in families}) > 1:
-            r = r[:, random_state.permutation(K)]
-        return FamilyMixture.starting(families, data, r)
+        soft = (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / K
+        if len(kinds) > 1:  # whose cluster is whose is a guess
+            order = random_state.permutation(K) if begin else slice(None)
+            return FamilyMixture.starting(families, data, soft[:, order])
+        try:
+            return FamilyMixture.starting(families, data, r)
+        except DegenerateFitError:
+            return FamilyMixture.starting(families, data, soft)
 
     return iter([lambda begin=begin: fresh(begin) for begin in range(int(estimator.n_init))])
 
@@ -274,7 +282,7 @@ def _responsibilities(
         else:
             labels = _nearest(X, np.asarray(labels))
             r[block][np.arange(len(labels)), labels] = 1.0
-    return (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / n_components
+    return r
 
 
 def _standardised(data: Sample) -> FloatArray:

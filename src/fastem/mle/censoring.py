@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import CensoredData
 
 from .._validation import check_sample_weight
-from ..exceptions import DegenerateFitError, warn
+from ..exceptions import DegenerateFitError
 from ..families.base import Family
-from ..families.truncation import log_mass
+from ..families.truncation import log_masses
 from . import complete
 from .data import Data, FloatArray, same_length, table
 from .result import MaximumLikelihood
@@ -179,10 +179,7 @@ class Observed:
         if self.exact.n_rows:
             known = members.log_likelihood(self._kept["exact"]) if "exact" in self._kept else None
             found = found + (self.exact.log_likelihood(members) if known is None else known)
-        for k in range(members.n_members):
-            one = members.member(k).scalar().scipy()
-            found[k] += self.weights @ log_mass(one, self.low, self.high)
-        return found
+        return np.asarray(found + self.weights @ log_masses(members, self.low, self.high))
 
 
 def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, Family]:
@@ -244,12 +241,15 @@ def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, F
 
 
 def _beginning(family: Family, seen: Observed) -> Data:
-    """Values to begin with: the known ones, and middles of bounds or the only bound."""
+    """Values to begin with: the known ones, and middles of bounds, or some way beyond one."""
     low, high, support = seen.low, seen.high, family.support
-    middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, low / 2 + high / 2))
-    middle = np.where(np.isinf(middle), support.low, middle)
+    seen_at = np.concatenate([seen.exact.X[:, 0], low[np.isfinite(low)], high[np.isfinite(high)]])
+    beyond = np.ptp(seen_at) / 4 if len(seen_at) else 0.0
+    below, above = np.isfinite(low), np.isfinite(high)
+    with np.errstate(invalid="ignore"):
+        middle = np.where(below, np.where(above, low / 2 + high / 2, low + beyond), high - beyond)
     if support.integer:
-        middle = np.floor(middle) + (middle < high)
+        middle = np.where(np.isfinite(middle), np.floor(middle) + (middle < high), middle)
     # nothing is known of what may be anywhere; and a bound may be no possible value
     told = (low > support.low) | (high < support.high)
     told &= support.inside(middle[:, None])
@@ -287,7 +287,10 @@ def fit(
     members = complete.maximised(members, (seen.log_likelihood,), weight, tuple(fixed))
     value = float(seen.log_likelihood(members)[0])
     if not np.isfinite(value):
-        warn(f"{type(family).__name__}: the likelihood of some censored values is 0 in numbers")
+        raise DegenerateFitError(
+            f"{type(family).__name__}: no parameters were found under which all values that are "
+            "known, and all bounds, are possible. Examine the bounds, or choose another family"
+        )
     one = members.member(0)
     return MaximumLikelihood(
         family=one.scalar() if scalar else one,

@@ -59,8 +59,7 @@ class Steps:
             values = self.likelihood(tried)
         best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
         # where no stretch gains, the step itself, to the last digit
-        gain = values[best] - values[0]
-        if best and gain > _ROUNDING * abs(values[0]):
+        if best and values[best] > values[0] + _ROUNDING * abs(values[best]):
             after = type(after).stacked([tried.member(best)])
         return replace(self, members=after)
 
@@ -94,6 +93,7 @@ def fit(family: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[f
     steps = Steps(members, data.statistics, data.log_likelihood)
     run = steps.run(data.total_weight, max_iter)
     members, trace = run.model.members, run.log_likelihoods
+    members.confirm(data.statistics)
     if slow(trace, data.total_weight):
         members, polished = _polished(members, data)
         if not polished and run.reason == "max_iter":

@@ -123,7 +123,7 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
         If a value is missing, infinite or no number, or if the lengths differ.
     """
     names = _get_feature_names(X)
-    rows = np.asarray(table(X, "X"))
+    rows = np.asarray(table(X, "X", least=0 if y is not None else 1))  # an intercept may be all
     rows = rows[:, None] if rows.ndim == 1 else rows
     if y is not None:
         response = np.asarray(table(y, "y"), dtype=np.float64)
@@ -139,8 +139,8 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
     return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
 
 
-def table(values: Any, name: str) -> FloatArray:
-    """An array of finite float64 or float32 numbers with one or two axes."""
+def table(values: Any, name: str, least: int = 1) -> FloatArray:
+    """An array of float64 or float32 with one or two axes, no NaN and some columns at least."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array: drop the rows that are masked")
     try:
@@ -149,13 +149,13 @@ def table(values: Any, name: str) -> FloatArray:
             dtype=[np.float64, np.float32],
             ensure_2d=False,
             ensure_all_finite=False,
-            ensure_min_features=1,
+            ensure_min_features=least,
             input_name=name,
         )
     except (TypeError, ValueError) as error:
         error.args = (f"{name}: {error}{_remedy(values)}",)
         raise
-    if np.isnan(array.min()):  # cheaper than an array of truth values
+    if array.size and np.isnan(array.min()):  # cheaper than an array of truth values
         missing = np.isnan(array)
         n = int(np.count_nonzero(missing))
         row = int(np.argwhere(missing)[0][0])

@@ -115,7 +115,7 @@ def _family(family: Any) -> Family:
         raise ValueError(
             f"these are {family.n_members} distributions: fit one, taken with member(k)"
         )
-    return family
+    return family if family.iterative else family.blank()
 
 
 def checked_fixed(family: Family, fixed: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -144,6 +144,11 @@ def complete_result(
     family: Family, data: Data, fixed: Mapping[str, Any] | None, max_iter: int, scalar: bool
 ) -> MaximumLikelihood:
     """Fit rows of which nothing is hidden."""
+    if family.known and family.n_columns != data.n_columns:
+        raise ValueError(
+            f"{type(family).__name__} begins with parameters of {family.n_columns} columns, but "
+            f"the data have {data.n_columns}"
+        )
     held = checked_fixed(family, fixed)
     trace: tuple[float, ...] = ()
     if held:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..families.base import Family
 from .data import Data, FloatArray
 
 _LEAST_EXPECTED = 5.0  # in a cell of the chi-square test, the usual rule
@@ -57,10 +56,6 @@ def tested(family: Any, data: Data | None, n_parameters: int) -> GoodnessOfFit:
         return _none("no test for more than one variable")
     if data.weights is not None:
         return _none("no test for weighted data")
-    if type(family).scipy is Family.scipy:
-        return _none(
-            f"no test: scipy.stats has no distribution function for {type(family).__name__}"
-        )
     test = _chi_square if family.support.integer else _kolmogorov
     members, n_columns = family.members(), data.n_columns
     found = []

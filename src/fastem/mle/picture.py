@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DATA, _FIT, _INK = "#B9C4CC", "#0072B2", "#333333"
+_LEGEND = ["data", "fitted"]
 _MOST_COLUMNS = 8
 _MOST_POINTS = 2000
 _MOST_BARS = 80
@@ -62,7 +63,9 @@ def drawn(family: Family, data: Data | None, figure: Figure | None) -> Figure:
             _draw_density(left, one, x, weights)
         _draw_quantiles(right, one, x, weights)
         left.set_xlabel(f"x{j + 1}" if data.names is None else data.names[j])
-        left.legend(frameon=False, fontsize=9)
+        handles, labels = left.get_legend_handles_labels()
+        known = dict(zip(labels, handles, strict=True))
+        left.legend([known[s] for s in _LEGEND], _LEGEND, frameon=False, fontsize=9)
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=9)
