@@ -36,6 +36,34 @@ class Halving:
         return Halving(value / 2)
 
 
+class Hidden:
+    """One whose parameter is nowhere to be seen."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def e_step(self, data):
+        return data + 1 / self.value
+
+    def m_step(self, total):
+        return Hidden(2 / total)
+
+
+class Dictionary:
+    """One with text among its parameters."""
+
+    def __init__(self, value):
+        self.theta = {"rate": value, "name": "a"}
+
+    def e_step(self, data):
+        return data + 1 / self.theta["rate"]
+
+    def m_step(self, total):
+        return Dictionary(2 / total)
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -67,6 +95,8 @@ class Halving:
         (lambda: fastem.mixture("0.7*N(7, 1) + 0.4*N(9, 1)"), "sum to 1.1"),
         (lambda: em.run(Halving(1.0), None, callbacks=3), "3 is not a function"),
         (lambda: em.run(Halving, None), "call it, Halving"),
+        (lambda: em.run(Hidden(1.0), 5.0), "nothing tells when Hidden has converged"),
+        (lambda: em.run(Dictionary(1.0), 5.0), "Give it a log_likelihood; or keep them in fields"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(wrong, told):

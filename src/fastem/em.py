@@ -125,6 +125,16 @@ def run(
     ModelFileError
         If the checkpoint is damaged or of another model.
 
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> class Exponential(NamedTuple):  # of two times one is not known
+    ...     rate: float
+    ...     def e_step(self, seen): return seen + 1 / self.rate  # the expected sum
+    ...     def m_step(self, total): return Exponential(2 / total)
+    >>> round(run(Exponential(1.0), 5.0).model.rate, 6)
+    0.2
+
     References
     ----------
     Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,

@@ -38,8 +38,8 @@ class Mixture(FittedMixture):
 
     Parameters
     ----------
-    family : Family, str or list of them, default="Normal"
-        The family of all components, such as `families.Poisson()` or its name; or one for each
+    family : Family, its class, its name or a list of these, default="Normal"
+        The family of all components, such as `families.Poisson()` or "Poisson"; or one for each
         component. A family of one variable is taken for each column of the data. One with
         parameters is where EM begins.
     n_components : int or None, default=None
@@ -178,8 +178,9 @@ shape (n_samples, n_components), default="kmeans"
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-            The response, where the families are regressions; else ignored, by scikit-learn's
-            convention.
+            The response, where the families are regressions; `predict`, `score` and the like then
+            take rows with the response as the last column. Else ignored, by scikit-learn's
+            convention (known components are given as `labels`).
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of 0 removes the row, an integer repeats it.
         labels : array-like of shape (n_samples,), default=None
