@@ -64,6 +64,25 @@ class Dictionary:
         return Dictionary(2 / total)
 
 
+class Private:
+    """One whose parameter is private, beside a constant."""
+
+    def __init__(self, rate):
+        self._rate, self.n = rate, 2.0
+
+    def e_step(self, data):
+        return data + 1 / self._rate
+
+    def m_step(self, total):
+        return Private(self.n / total)
+
+
+def test_private_parameters_tell_of_convergence():
+    result = em.run(Private(1.0), 5.0)
+    assert result.model._rate == pytest.approx(0.2, rel=1e-6)
+    assert result.rate == pytest.approx(0.5, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -59,7 +59,7 @@ class UserModel:
         self.model = model
         self._steps = steps_of(model)
         self._fields: Fields | None = None
-        self._known = set(fields(model))
+        self._known = set(fields(model, private=True))
         self._leaves: list[tuple[str, FloatArray]] | None = None
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
