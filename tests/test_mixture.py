@@ -393,7 +393,7 @@ def test_formulas_that_cannot_be_read(text, message):
     [
         ({"family": "poisson"}, ValueError, "family='poisson' is not one of"),
         ({"family": []}, ValueError, "the list is empty"),
-        ({"family": [Poisson]}, TypeError, r"write Poisson\(\)"),
+        ({"family": [3]}, TypeError, "3 is not a distribution of fastem.families"),
         ({"family": [Poisson(), Poisson()], "n_components": 3}, ValueError, "2 families are given"),
         ({"family": "Gamma", "n_components": 60}, ValueError, "too few for 60 components"),
         ({"family": "Gamma", "tol": -1.0}, ValueError, "'tol' parameter"),

@@ -471,7 +471,7 @@ def test_pictures_that_there_are_not(monkeypatch):
 @pytest.mark.parametrize(
     ("family", "X", "options", "error", "message"),
     [
-        ("Normal", [1.0, 2.0], {}, TypeError, r"such as Normal\(\), but it is 'Normal'"),
+        (3, [1.0, 2.0], {}, TypeError, "3 is not a distribution of fastem.families"),
         (Normal(), [1.0, np.nan, 2.0], {}, ValueError, "(?s)1 value that is NaN.*row 1.*censored="),
         (Normal(), [1.0, np.inf, 2.0], {}, ValueError, "inf in row 1"),
         (Gamma(), [1.0, 0.0, 2.0], {}, ValueError, "above 0: 1 value is not.*row 1"),

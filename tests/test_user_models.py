@@ -486,16 +486,16 @@ def test_what_needs_more_than_the_model_has():
         """Where its parameters are, nobody can tell."""
 
         def __init__(self, theta):
-            self._theta = theta
+            self.theta = lambda: theta
 
         def m_step(self, theta):
             return Opaque(theta)
 
         def e_step(self, data):
-            return self._theta / 2
+            return self.theta() / 2
 
         def log_likelihood(self, data):
-            return -abs(self._theta)
+            return -abs(self.theta())
 
     assert em.run(Opaque(1.0), None, tol=1e-9).converged  # by the log-likelihood alone
     with pytest.raises(TypeError, match=r"no parameters are found in Opaque: .*with_parameters"):

@@ -125,6 +125,16 @@ def run(
     ModelFileError
         If the checkpoint is damaged or of another model.
 
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> class Exponential(NamedTuple):  # of two times one is not known
+    ...     rate: float
+    ...     def e_step(self, seen): return seen + 1 / self.rate  # the expected sum
+    ...     def m_step(self, total): return Exponential(2 / total)
+    >>> round(run(Exponential(1.0), 5.0).model.rate, 6)
+    0.2
+
     References
     ----------
     Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
@@ -247,6 +257,8 @@ def _checked_callbacks(callbacks: Any) -> Sequence[Callback]:
     """The callbacks, each of which can be called as it will be."""
     if callable(callbacks):
         callbacks = [callbacks]
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks: {callbacks!r} is not a function, nor a sequence of them")
     for callback in callbacks:
         if not callable(callback):
             raise TypeError(f"callbacks: {callback!r} is not a function")

@@ -2,7 +2,8 @@
 
 They are what the model's attribute `parameters` holds, where it has one; else its fields that are
 floating-point numbers, arrays of them, or tuples, lists and dicts of those. Integers, names and
-flags are taken for settings, unless an M-step changes them.
+flags are taken for settings, unless an M-step changes them; private attributes for caches, unless
+nothing else is changed.
 """
 
 from __future__ import annotations
@@ -51,24 +52,21 @@ class Fields:
         """
         if hasattr(after, "parameters"):
             return cls(None)
-        before = fields(model)
-        return cls(
-            tuple(
-                name
-                for name, value in fields(after).items()
-                if (known is None or name in known)
-                and _numeric(value)
-                and (_floats(value) or _changed(before.get(name), value))
-            )
-        )
+        before, now = fields(model, private=True), fields(after, private=True)
+        numeric = [name for name in now if (known is None or name in known) and _numeric(now[name])]
+        moved = {name for name in numeric if _changed(before.get(name), now[name])}
+        names = [n for n in numeric if n[0] != "_" and (_floats(now[n]) or n in moved)]
+        if model is not after and not moved.intersection(names):
+            # what is seen are constants: the parameters are private
+            names += [n for n in numeric if n[0] == "_" and n in moved and _numeric(before.get(n))]
+        return cls(tuple(names))
 
     def tree(self, model: Any) -> Any:
         """The parameters as the model holds them."""
         if self.names is None:
             own = model.parameters
             return own() if callable(own) else own
-        values = fields(model)
-        return {name: values[name] for name in self.names}
+        return {name: getattr(model, name) for name in self.names}
 
     def leaves(self, model: Any) -> list[tuple[str, FloatArray]]:
         """The name and the numbers of each number or array among the parameters.
@@ -110,8 +108,11 @@ class Fields:
         raise TypeError(f"the parameters of {type(model).__name__} cannot be replaced: {REMEDY}")
 
 
-def fields(model: Any) -> dict[str, Any]:
-    """The fields of a dataclass or of a named tuple that can be replaced, or the attributes."""
+def fields(model: Any, private: bool = False) -> dict[str, Any]:
+    """The fields of a dataclass or of a named tuple that can be replaced, or the attributes.
+
+    Those that begin with an underscore are left out, unless `private` ones are asked for.
+    """
     if dataclasses.is_dataclass(model):
         return {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.init}
     if hasattr(model, "_asdict"):
@@ -119,7 +120,7 @@ def fields(model: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in getattr(model, "__dict__", {}).items()
-        if not (name.startswith("_") or _is_cached(model, name))
+        if (private or not name.startswith("_")) and not _is_cached(model, name)
     }
 
 
@@ -191,7 +192,7 @@ def _is_number(value: Any) -> bool:
 def _numeric(tree: Any) -> bool:
     """Whether it holds numbers, and nothing else."""
     try:
-        return any(values.size for _, values in _leaves(tree, ""))
+        return any([values.size for _, values in _leaves(tree, "")])  # all are looked at
     except TypeError:
         return False
 

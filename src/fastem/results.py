@@ -14,7 +14,7 @@ from .user_models import UserModel
 M = TypeVar("M")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EMResult(Generic[M]):
     """What a run of EM found.
 
@@ -53,6 +53,13 @@ class EMResult(Generic[M]):
     changes: tuple[float, ...] = field(default=(), repr=False)
     accepted: int = 0
     rejected: int = 0
+
+    def __repr__(self) -> str:
+        """Without the trace, which may have thousands of numbers."""
+        return (
+            f"EMResult(reason={self.reason!r}, n_iter={self.n_iter}, "
+            f"log_likelihood={self.log_likelihood:.10g}, model={self.model!r})"
+        )
 
     @property
     def converged(self) -> bool:

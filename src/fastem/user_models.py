@@ -59,7 +59,7 @@ class UserModel:
         self.model = model
         self._steps = steps_of(model)
         self._fields: Fields | None = None
-        self._known = set(fields(model))
+        self._known = set(fields(model, private=True))
         self._leaves: list[tuple[str, FloatArray]] | None = None
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
@@ -116,7 +116,7 @@ class UserModel:
         Raises
         ------
         TypeError
-            If what it returns is no model.
+            If what it returns is no model, or neither a log-likelihood nor a parameter can be seen.
         ValueError
             If a parameter that was finite is not finite any more.
         """
@@ -145,6 +145,12 @@ class UserModel:
         after._mutable = mutable and self._mutable is not False
         if self._fields is None:
             after._fields = self._fields = Fields.of(self.model, made, self._known)
+            if expected.log_likelihood is None and not after.leaves():
+                raise TypeError(
+                    f"nothing tells when {type(self.model).__name__} has converged: it has no "
+                    "log_likelihood(data), and its parameters cannot be seen. Give it a "
+                    f"log_likelihood; or {REMEDY}"
+                )
             self._leaves = None
         self._demand_finite(after)
         return after

@@ -1,9 +1,28 @@
-"""Distributions and the sufficient statistics they are fitted from.
+"""Distributions, and what they are fitted from.
 
-The families themselves are those of `registry.py`: `fastem.families.Poisson` and so on.
+- Numbers: Normal, StudentT, Laplace, Uniform; above 0: Exponential, Gamma, Weibull, LogNormal;
+  between 0 and 1: Beta; angles: VonMises.
+- Counts: Poisson, NegativeBinomial, Geometric, Binomial, Bernoulli; codes of categories:
+  Categorical.
+- Rows of several numbers: MultivariateNormal, MultivariateStudentT, Dirichlet (shares),
+  Multinomial (counts), and Product for columns of different kinds.
+- A response given covariates: LinearRegression, LogisticRegression.
+
+A family without parameters is to be fitted, by `fastem.mle.fit` or within a `fastem.Mixture`; one
+with parameters is a distribution:
+
+>>> from fastem.families import Gamma
+>>> lamp = Gamma(shape=2.0, scale=1.5)
+>>> float(lamp.mean), float(lamp.variance)
+(3.0, 4.5)
+>>> lamp.log_density([1.0, 2.0]).round(4)
+array([-1.4776, -1.4511])
+>>> lamp.sample(3, random_state=0).shape
+(3,)
 """
 
 from .base import Family
+from .choice import chosen
 from .data import Sample
 from .exchange import described, restored
 from .gaussian_mixture import GaussianMixtureModel
@@ -25,6 +44,7 @@ __all__ = [
     "Regularisation",
     "Sample",
     "Statistics",
+    "chosen",
     "described",
     "merge",
     "restored",

@@ -28,7 +28,7 @@ class Binomial(ExponentialFamily):
     p : float or array of shape (D,), optional
         Probability of a success, from 0 to 1 inclusive.
     n_trials : int or array of shape (D,)
-        Trials, at least 1: known, not fitted.
+        Trials, at least 1: known, not fitted. `Binomial(n_trials=10)` is to be fitted.
 
     References
     ----------

@@ -21,6 +21,8 @@ _MOST_CATEGORIES = 100_000
 class Categorical(ExponentialFamily):
     """One of C categories, in codes 0, ..., C - 1: log p(x) = log p[x].
 
+    `np.unique(values, return_inverse=True)` makes codes of text.
+
     D columns are D independent variables; a mixture of those is a latent class model.
 
     Parameters

@@ -53,7 +53,7 @@ class TriangularFactors:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearRegression(ConditionalFamily):
-    """y = x^T coefficients + normal error, with rows (x, y).
+    """y = x^T coefficients + normal error, with rows (x, y): `mle.fit(LinearRegression(), X, y)`.
 
     log p(y | x) = -((y - x^T coefficients) / sd)^2 / 2 - log(sd) - log(2 pi) / 2
 

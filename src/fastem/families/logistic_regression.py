@@ -61,7 +61,9 @@ class Scores:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogisticRegression(ConditionalFamily):
-    """A response of 0 or 1, with P(y = 1 | x) = 1 / (1 + exp(-x^T coefficients)); rows (x, y).
+    """A response of 0 or 1, with P(y = 1 | x) = 1 / (1 + exp(-x^T coefficients)).
+
+    Rows are (x, y): `mle.fit(LogisticRegression(), X, y)`.
 
     Its step is Newton's (iteratively reweighted least squares), shortened so far that the
     likelihood cannot fall: with r the greatest change of any x^T coefficients, by log(1 + r) / r.

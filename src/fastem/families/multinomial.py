@@ -60,8 +60,14 @@ class Multinomial(ExponentialFamily):
         Raises
         ------
         ValueError
-            If a value is no count, or n_trials is given and not the sum of a row.
+            If there is one column, a value is no count, or n_trials is given and not the sum of a
+            row.
         """
+        if X.shape[1] < 2:
+            raise ValueError(
+                "Multinomial is a distribution of rows of counts, one for each category, and X has "
+                "one column. Give the counts of all categories, or use Binomial for one of two"
+            )
         super().prepared(X)
         if self.n_trials is None:
             return self

@@ -47,7 +47,13 @@ class Parametrised:
             )
         arrays = {}
         for name, domain in self.domains.items():
-            arrays[name] = np.array(parameters[name], dtype=np.float64)
+            try:
+                arrays[name] = np.array(parameters[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise type(error)(
+                    f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "
+                    f"{parameters[name]!r}"
+                ) from error
             if arrays[name].ndim < domain.ndim or not domain.contains(arrays[name]):
                 raise ValueError(
                     f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "

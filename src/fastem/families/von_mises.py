@@ -26,7 +26,7 @@ class VonMises(ExponentialFamily):
     """Angles in radians about a direction.
 
     log p(x) = kappa cos(x - loc) - log(2 pi I0(kappa)), of period 2 pi: any x is an angle, and the
-    density integrates to 1 over one turn.
+    density integrates to 1 over one turn. Degrees are to be converted, as by `np.deg2rad`.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..families import Family, described, restored
+from ..families import Family, chosen, described, restored
 from .exchange import plain_parameters, with_feature_names
 
 FloatArray = NDArray[Any]
@@ -26,7 +26,7 @@ def get_state(model: Any) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     arrays |= {_PARAMETER + name: value for name, value in given.items()}
     several = isinstance(model.family, list | tuple)
     families = [
-        family if isinstance(family, str) else described(family, arrays, f"{_FAMILY}{i}.")
+        family if isinstance(family, str) else described(chosen(family), arrays, f"{_FAMILY}{i}.")
         for i, family in enumerate(model.family if several else [model.family])
     ]
     metadata = {

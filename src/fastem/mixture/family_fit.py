@@ -16,7 +16,7 @@ from .. import em
 from .._kernels.rows import Rows
 from .._validation import check_rows, check_sample_weight, check_weights
 from ..exceptions import DegenerateFitError, warn
-from ..families import FAMILIES, Family
+from ..families import Family, chosen
 from ..families.data import Sample
 from ..families.mixtures import FamilyMixture
 from ..families.passes import each_block
@@ -54,7 +54,7 @@ def choose_families(estimator: Any) -> list[Family]:
         If one is not known, or their number is not that of the components.
     """
     several = isinstance(estimator.family, list | tuple)
-    families = [_family(f) for f in (estimator.family if several else [estimator.family])]
+    families = [chosen(f) for f in (estimator.family if several else [estimator.family])]
     K = estimator.n_components
     if not several:
         return families * (1 if K is None else int(K))
@@ -66,17 +66,6 @@ def choose_families(estimator: Any) -> list[Family]:
             "give one family for all components"
         )
     return families
-
-
-def _family(family: Any) -> Family:
-    if isinstance(family, str):
-        if family not in FAMILIES:
-            raise ValueError(f"family={family!r} is not one of {', '.join(FAMILIES)}")
-        return FAMILIES[family]()
-    if not isinstance(family, Family):
-        hint = f": write {family.__name__}()" if isinstance(family, type) else ""
-        raise TypeError(f"family: {family!r} is not a distribution of fastem.families{hint}")
-    return family
 
 
 def validated_rows(
@@ -156,6 +145,11 @@ def _labels(labels: Any, n_rows: int, n_components: int) -> NDArray[np.intp] | N
         raise ValueError(
             f"labels: one for each of the {n_rows} rows is needed, but their shape is "
             f"{values.shape}"
+        )
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"labels: {values.ravel()[0]!r} is no number: components are counted from 0, and -1 "
+            "stands for unknown. np.unique(labels, return_inverse=True) gives such numbers"
         )
     numbers = values.astype(np.float64)
     wrong = ~((numbers >= -1) & (numbers < n_components) & (numbers == np.floor(numbers)))

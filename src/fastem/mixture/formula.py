@@ -33,6 +33,8 @@ def parsed(text: str) -> tuple[NDArray[Any], list[Family]]:
     ValueError
         If it cannot be read; nothing in it is ever executed.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a formula is a string, {_EXAMPLE}, not {text!r}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -38,8 +38,8 @@ class Mixture(FittedMixture):
 
     Parameters
     ----------
-    family : Family, str or list of them, default="Normal"
-        The family of all components, such as `families.Poisson()` or its name; or one for each
+    family : Family, its class, its name or a list of these, default="Normal"
+        The family of all components, such as `families.Poisson()` or "Poisson"; or one for each
         component. A family of one variable is taken for each column of the data. One with
         parameters is where EM begins.
     n_components : int or None, default=None
@@ -115,7 +115,7 @@ shape (n_samples, n_components), default="kmeans"
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "family": [Family, str, list, tuple],
+        "family": [Family, type, str, list, tuple],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -178,8 +178,9 @@ shape (n_samples, n_components), default="kmeans"
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-            The response, where the families are regressions; else ignored, by scikit-learn's
-            convention.
+            The response, where the families are regressions; `predict`, `score` and the like then
+            take rows with the response as the last column. Else ignored, by scikit-learn's
+            convention (known components are given as `labels`).
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of 0 removes the row, an integer repeats it.
         labels : array-like of shape (n_samples,), default=None
@@ -253,10 +254,20 @@ shape (n_samples, n_components), default="kmeans"
         Raises
         ------
         ValueError
-            If `criterion` is not known or no number of components is given.
+            If `criterion` is not known, no number of components is given, or `family` is a list.
         """
         if criterion not in CRITERIA:
             raise ValueError(f"criterion={criterion!r} is not one of {', '.join(CRITERIA)}")
+        if isinstance(n_components, Integral):
+            raise ValueError(
+                f"n_components: give several numbers to choose from, such as range(1, "
+                f"{n_components + 1}), not {n_components}"
+            )
+        if isinstance(self.family, list | tuple):
+            raise ValueError(
+                "select chooses a number of components of one family, but family is a list: it "
+                "says how many there are"
+            )
         fitted = {
             int(k): clone(self).set_params(n_components=int(k)).fit(X, y, sample_weight)
             for k in n_components
@@ -368,7 +379,7 @@ shape (n_samples, n_components), default="kmeans"
         """
         weights, components = parsed(text)
         families = [component.blank() for component in components]
-        alike = len({type(family) for family in families}) == 1
+        alike = len({family.kind for family in families}) == 1
         mixture = cls(families[0] if alike else families, len(families), **parameters)
         mixture.__dict__.update(known_attributes(weights, components))
         return mixture

@@ -155,7 +155,7 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
             input_name=name,
         )
     except (TypeError, ValueError) as error:
-        error.args = (f"{name}: {error}",)
+        error.args = (f"{name}: {error}{_remedy(values)}",)
         raise
     return array
 
@@ -190,6 +190,19 @@ def refuse_missing(array: FloatArray, name: str) -> None:
             "are known, put a bound in its place and say so with censored= (a value of which "
             "nothing is known is censored to the right of the lowest possible value)"
         )
+
+
+def _remedy(values: Any) -> str:
+    """What to do with values that are no table of numbers."""
+    array = np.asarray(values)
+    if array.ndim == 0:
+        return " Give an array of shape (n,) or (n, D)"
+    if array.dtype.kind in "OUS":
+        return (
+            ". Text is not taken: give categories as codes from 0, such as those of "
+            "np.unique(values, return_inverse=True)"
+        )
+    return ""
 
 
 def same_length(values: Any, X: Any, name: str) -> None:

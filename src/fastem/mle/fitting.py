@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._threads import shared_n_threads
-from ..families.base import Family
+from ..families import Family, chosen
 from . import censoring, complete
 from .data import Data, checked, missing_named
 from .labelled import fit_labelled
@@ -30,8 +30,9 @@ def fit(
 
     Parameters
     ----------
-    family : Family or type of Family
-        What to fit, such as `Gamma()`. Parameters it has are the start where it takes iterations.
+    family : Family, its class or its name
+        What to fit: `families.Gamma()`, `families.Gamma` or "Gamma". Parameters it has are the
+        start where it takes iterations.
     X : array-like of shape (n,) or (n, D), or scipy.stats.CensoredData
         Values. A family of one variable is fitted to each column by itself.
     y : array-like of shape (n,), optional
@@ -65,9 +66,16 @@ def fit(
     Examples
     --------
     >>> from fastem import mle
-    >>> from fastem.families import Normal
+    >>> from fastem.families import Exponential, Normal
     >>> mle.fit(Normal(), [1.0, 2.0, 3.0, 6.0]).family
     Normal(mean=3, sd=1.87083)
+
+    The second time was still running at 7; and one distribution for each label:
+
+    >>> mle.fit(Exponential(), [3.0, 7.0], censored=["none", "right"]).family
+    Exponential(rate=0.1)
+    >>> mle.fit(Normal(), [1.0, 3.0, 7.0, 9.0], ["a", "a", "b", "b"]).predict([4.0, 6.0]).tolist()
+    ['a', 'b']
     """
     known = _family(family)
     with shared_n_threads(n_threads) as threads:
@@ -103,12 +111,7 @@ def fit(
 
 
 def _family(family: Any) -> Family:
-    if isinstance(family, type) and issubclass(family, Family):
-        family = family()
-    if not isinstance(family, Family):
-        raise TypeError(
-            f"family must be one of fastem.families, such as Normal(), but it is {family!r}"
-        )
+    family = chosen(family)
     if family.known and family.members().n_members != 1:
         raise ValueError(
             f"these are {family.n_members} distributions: fit one, taken with member(k)"
@@ -118,6 +121,11 @@ def _family(family: Any) -> Family:
 
 def checked_fixed(family: Family, fixed: Mapping[str, Any] | None) -> dict[str, Any]:
     """The parameters that are held, all of them known to the family."""
+    if fixed is not None and not isinstance(fixed, Mapping):
+        example = {next(iter(family.domains)): 1.0}
+        raise TypeError(
+            f"fixed: give names and values of parameters, such as {example}, not {fixed!r}"
+        )
     names = list(family.domains)
     for name in fixed or {}:
         if name not in names:

@@ -80,7 +80,10 @@ def tested(family: Any, data: Data | None, n_parameters: int) -> GoodnessOfFit:
 
 
 def _kolmogorov(known: Any, x: FloatArray, n_parameters: int) -> GoodnessOfFit:
-    found = stats.kstest(x, known.cdf)
+    reached = known.cdf(x)
+    # of angles scipy goes on counting from turn to turn
+    reached = np.where((reached < 0) | (reached > 1), reached % 1, reached)
+    found = stats.kstest(reached, "uniform")
     return GoodnessOfFit(
         "Kolmogorov-Smirnov",
         float(found.statistic),

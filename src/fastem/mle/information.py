@@ -148,6 +148,8 @@ def observed(
     at = free.at[free.moving]
     n_numbers = free.numbers(at[None]).shape[1]
     nothing = np.full((n_numbers, n_numbers), np.nan)
+    if not at.size:  # nothing is free, such as the probability of the only category
+        return Information(np.zeros((n_numbers, n_numbers)), None)
     if exact is None:
         found = derivatives(free.function(likelihood), at, weight)
     else:

@@ -193,7 +193,10 @@ def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     if labels.dtype.kind in "US" and not isinstance(y, np.ndarray):
         labels = np.asarray(y, dtype=object)  # NumPy would make text of numbers among text
     if labels.ndim != 1:
-        raise ValueError(f"y must be one label for each row, but it is of the shape {labels.shape}")
+        raise ValueError(
+            f"y must be one label for each row, but it is of the shape {labels.shape}; y.ravel() "
+            "makes one axis of a column"
+        )
     same_length(labels, X, "y")
     missing = np.array([label is None or label != label for label in labels.tolist()])
     if missing.any():
@@ -208,6 +211,11 @@ def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
         codes = np.array([places.setdefault(label, len(places)) for label in labels.tolist()])
         classes = np.empty(len(places), dtype=object)
         classes[:] = list(places)
+    if labels.dtype.kind == "f" and len(classes) == len(labels) and (classes % 1 != 0).any():
+        raise ValueError(
+            "y holds labels of classes, but its numbers are all different, as those of a response: "
+            "a response given X is fitted by LinearRegression or LogisticRegression"
+        )
     return classes, codes
 
 
