@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
+from ._kernels.columns import column_moments
 from .covariances import Covariance
 
 FloatArray = NDArray[Any]
@@ -129,7 +130,7 @@ def _plain(X: Any) -> bool:
     return X.size <= _SMALL and bool(np.isfinite(X).all())
 
 
-def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
+def check_sample_weight(sample_weight: Any, X: FloatArray, n_threads: int = 1) -> FloatArray | None:
     """Weights as float64 of shape (n_samples,); None for None.
 
     Raises
@@ -139,6 +140,8 @@ def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
     """
     if sample_weight is None:
         return None
+    if _plain_weights(sample_weight, X, n_threads):
+        return sample_weight  # type: ignore[no-any-return]
     # float64 whatever X is: a view of one number, with as many rows, stands in for X
     rows = np.broadcast_to(np.float64(0), (X.shape[0], 1))
     if isinstance(sample_weight, Number):  # scikit-learn does not look at one for all
@@ -161,6 +164,18 @@ def check_sample_weight(sample_weight: Any, X: FloatArray) -> FloatArray | None:
     # float32; a power of 2 changes no digit.
     exponent = int(np.frexp(weight.max())[1])
     return weight if abs(exponent) <= _LARGEST_EXPONENT else np.ldexp(weight, -exponent)
+
+
+def _plain_weights(sample_weight: Any, X: FloatArray, n_threads: int) -> bool:
+    """Whether weights are in order as they are, by one pass where scikit-learn takes several."""
+    if type(sample_weight) is not np.ndarray or sample_weight.dtype != np.float64:
+        return False
+    if sample_weight.shape != (len(X),) or not sample_weight.dtype.isnative or not len(X):
+        return False
+    found = column_moments(sample_weight[:, None], n_threads=n_threads)
+    if not (found.finite and found.low[0] >= 0 and found.high[0] > 0):
+        return False
+    return abs(int(np.frexp(found.high[0])[1])) <= _LARGEST_EXPONENT
 
 
 def _check_shape(parameter: FloatArray, shape: tuple[int, ...], name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,7 +50,7 @@ class Data:
         """Numbers a row, the response included."""
         return self.X.shape[1]
 
-    @property
+    @cached_property
     def total_weight(self) -> float:
         """Sum of the weights."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
@@ -86,12 +87,17 @@ class Data:
             If rows are not within the support.
         """
         rows = self.rows(slice(None))
-        if type(family).prepared is not Family.prepared:
-            prepared = family.prepared(rows)
-            return prepared, self.statistics(prepared.members() if prepared.known else prepared)
         weights = None if self.weights is None else self.weights[:, None]
+        if not in_one_pass(family):
+            family = family.prepared(rows)
         members = family.members() if family.known else family
-        return members, family.accumulate_all(rows, weights, self.n_threads)
+        if not (in_one_pass(family) or family.moments_of):
+            return members, self.statistics(members)
+        try:
+            return members, members.accumulate_all(rows, weights, self.n_threads)
+        except ValueError:
+            refuse_missing(rows, "X")
+            raise
 
     def log_likelihood(self, members: Family) -> FloatArray:
         """Weighted log-likelihood of each of the members, (K,), by a pass over the rows."""
@@ -107,7 +113,14 @@ class Data:
         return self.total(block, members.n_members)
 
 
-def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1) -> Data:
+def in_one_pass(family: Family) -> bool:
+    """Whether rows are examined in the pass that sums them: there is nothing to prepare."""
+    return type(family).prepared is Family.prepared
+
+
+def checked(
+    X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1, missing: bool = False
+) -> Data:
     """Examine what a user gave.
 
     Parameters
@@ -116,6 +129,9 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
     y : array-like of shape (n,), optional
         The response of a regression.
     sample_weight : array-like of shape (n,), optional
+    n_threads : int, default=1
+    missing : bool, default=False
+        Whether NaN is for the caller to refuse, who looks at all rows anyway; see `refuse_missing`.
 
     Raises
     ------
@@ -123,7 +139,8 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
         If a value is missing, infinite or no number, or if the lengths differ.
     """
     names = _get_feature_names(X)
-    rows = np.asarray(table(X, "X", least=0 if y is not None else 1))  # an intercept may be all
+    least = 0 if y is not None else 1  # an intercept may be all
+    rows = np.asarray(table(X, "X", least, missing))
     rows = rows[:, None] if rows.ndim == 1 else rows
     if y is not None:
         response = np.asarray(table(y, "y"), dtype=np.float64)
@@ -133,14 +150,17 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
             raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
         same_length(response, rows, "y")
         rows = np.column_stack([rows, response])
-    weights = check_sample_weight(sample_weight, rows)
-    if weights is not None and (weights == 1).all():
+    weights = check_sample_weight(sample_weight, rows, n_threads)
+    if weights is not None and weights[0] == 1 and (weights == 1).all():
         weights = None
     return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
 
 
-def table(values: Any, name: str, least: int = 1) -> FloatArray:
-    """An array of float64 or float32 with one or two axes, no NaN and some columns at least."""
+def table(values: Any, name: str, least: int = 1, missing: bool = False) -> FloatArray:
+    """An array of float64 or float32 with one or two axes, and some columns at least.
+
+    Without NaN unless `missing` ones are for the caller to refuse.
+    """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array: drop the rows that are masked")
     try:
@@ -155,6 +175,13 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
     except (TypeError, ValueError) as error:
         error.args = (f"{name}: {error}",)
         raise
+    if not missing:
+        refuse_missing(array, name)
+    return array
+
+
+def refuse_missing(array: FloatArray, name: str) -> None:
+    """Raises ValueError if there is NaN."""
     if array.size and np.isnan(array.min()):  # cheaper than an array of truth values
         missing = np.isnan(array)
         n = int(np.count_nonzero(missing))
@@ -165,7 +192,6 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
             "are known, put a bound in its place and say so with censored= (a value of which "
             "nothing is known is censored to the right of the lowest possible value)"
         )
-    return array
 
 
 def same_length(values: Any, X: Any, name: str) -> None:

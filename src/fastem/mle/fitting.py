@@ -11,7 +11,7 @@ from scipy.stats import CensoredData
 from .._threads import shared_n_threads
 from ..families.base import Family
 from . import censoring, complete
-from .data import Data, checked
+from .data import Data, checked, in_one_pass
 from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
@@ -94,7 +94,8 @@ def fit(
             scalar = isinstance(censored, str) or isinstance(X, CensoredData) or np.ndim(X) == 1
             held = checked_fixed(known, fixed)
             return censoring.fit(known, given, held, max_iter, scalar, threads)
-        data = checked(X, None, sample_weight, threads)
+        missing = y is None and in_one_pass(known)
+        data = checked(X, None, sample_weight, threads, missing)
         if y is not None:
             held = checked_fixed(known, fixed)
             return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
