@@ -125,7 +125,7 @@ class ExponentialFamily(Family):
             weights = None if responsibilities is None else responsibilities[rows, 0]
             return self._sum_of_base(X[rows], weights)
 
-        return replace(found, base=np.array([total(base, *X.shape, n_threads)]))
+        return replace(found, base=np.array([total(base, len(X), X.shape[1], n_threads)]))
 
     def _sum_of_base(self, X: FloatArray, weights: FloatArray | None) -> Any:
         """Weighted sum of h over rows."""

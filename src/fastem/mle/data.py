@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names
 
-from .._validation import check_sample_weight
+from .._validation import summed_weights
 from ..families.base import Family
 from ..families.passes import total
 
@@ -33,12 +33,15 @@ class Data:
     names : tuple of str or None
         Of the columns of X, where they have names.
     n_threads : int
+    sum_of_weights : float or None
+        Where it is known.
     """
 
     X: FloatArray
     weights: FloatArray | None = None
     names: tuple[str, ...] | None = None
     n_threads: int = 1
+    sum_of_weights: float | None = None
 
     @property
     def n_rows(self) -> int:
@@ -53,6 +56,8 @@ class Data:
     @cached_property
     def total_weight(self) -> float:
         """Sum of the weights."""
+        if self.sum_of_weights is not None:
+            return self.sum_of_weights
         return float(self.n_rows if self.weights is None else self.weights.sum())
 
     def rows(self, part: slice) -> FloatArray:
@@ -150,10 +155,11 @@ def checked(
             raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
         same_length(response, rows, "y")
         rows = np.column_stack([rows, response])
-    weights = check_sample_weight(sample_weight, rows, n_threads)
+    weights, total_weight = summed_weights(sample_weight, rows, n_threads)
     if weights is not None and weights[0] == 1 and (weights == 1).all():
         weights = None
-    return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
+    names = None if names is None else tuple(map(str, names))
+    return Data(rows, weights, names, n_threads, total_weight)
 
 
 def table(values: Any, name: str, least: int = 1, missing: bool = False) -> FloatArray:
