@@ -84,6 +84,15 @@ cdef extern from "structures.hpp" namespace "fastem" nogil:
         int, const double*, Py_ssize_t, Py_ssize_t, double*, double*, double*, Pulse&, int)
 
 
+cdef extern from "columns.hpp" namespace "fastem" nogil:
+    Py_ssize_t column_size_ "fastem::Column::size"
+    Py_ssize_t column_block_ "fastem::column_block"(Py_ssize_t)
+    void column_moments_ "fastem::column_moments"(
+        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, bint, Py_ssize_t,
+        Py_ssize_t, double*, Pulse&, int)
+    void merge_columns(double*, Py_ssize_t, Py_ssize_t)
+
+
 cdef extern from "cholesky.hpp" namespace "fastem" nogil:
     bint inverse_cholesky_ "fastem::inverse_cholesky"(double*, Py_ssize_t, double*, Pulse&, int)
 
@@ -241,6 +250,47 @@ def column_ranges(
                 threadid())
             s = pulse.next(threadid())
     _end(pulse)
+
+
+#: numbers that `column_moments` has of each column
+COLUMN_SIZE = column_size_
+
+
+def column_block(Py_ssize_t n_columns):
+    """Rows that `column_moments` takes together."""
+    return column_block_(n_columns)
+
+
+def column_moments(
+    const double[:, :] X,       # IN  (n_rows, n_columns)
+    const double[::1] weights,  # IN  (n_rows,) or empty
+    bint logs,                  # IN  whether those of log x are wanted
+    double[:, :, ::1] runs,     # SCRATCH (n_runs, n_columns, COLUMN_SIZE); OUT in the first: sum of
+                                #     the weights, least and greatest value, 1 where all are
+                                #     integers, mean and squares about it, of x and of log x
+    int n_threads,              # IN
+):
+    """Range and moments of each column, in one pass."""
+    cdef Py_ssize_t n_runs = runs.shape[0], n_rows = X.shape[0], n_columns = X.shape[1], s
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(double)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(double)
+    cdef Py_ssize_t size = column_block_(n_columns), n_blocks = (n_rows + size - 1) // size
+    cdef const double* w = &weights[0] if weights.shape[0] else NULL
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n_runs)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            column_moments_(
+                &X[0, 0], row_stride, column_stride, n_columns, w, logs,
+                size * _slot_begin(s, n_runs, n_blocks),
+                min(n_rows, size * _slot_begin(s + 1, n_runs, n_blocks)), &runs[s, 0, 0], pulse,
+                threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
+    merge_columns(&runs[0, 0, 0], n_runs, n_columns)
 
 
 def pack_tiles(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._kernels.columns import ColumnMoments, column_moments
 from ..exceptions import DegenerateFitError
 from .parametrised import Parametrised
 from .passes import total
@@ -49,6 +50,8 @@ class Family(Parametrised, ABC):
     conditional: ClassVar[bool] = False
     #: short name in formulas such as "0.3*N(0, 1) + 0.7*N(4, 1)", beside the name of the class
     symbol: ClassVar[str | None] = None
+    #: what `from_columns` takes, of "x" and "log x"; none where moments of columns are not enough
+    moments_of: ClassVar[tuple[str, ...]] = ()
 
     # --- what a family says -------------------------------------------------------------------
 
@@ -163,6 +166,38 @@ class Family(Parametrised, ABC):
         """Which rows have a density above 0 under the only member, (n,)."""
         return self.inside(X)
 
+    def from_columns(self, columns: ColumnMoments) -> Any:
+        """Statistics of one member from the moments of the columns; see `moments_of`.
+
+        Parameters
+        ----------
+        columns : ColumnMoments
+            Of values within the support, all finite.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes more than moments of columns")
+
+    def _compiled(
+        self, X: FloatArray, responsibilities: FloatArray | None, n_threads: int
+    ) -> Any | None:
+        """Statistics of one member by one compiled pass.
+
+        None where there is no such pass, or where it found that the rows must be looked at.
+        """
+        of_one = responsibilities is None or responsibilities.shape[1] == 1
+        if not self.moments_of or not of_one or not X.size or X.dtype != np.float64:
+            return None
+        columns = column_moments(
+            X,
+            None if responsibilities is None else responsibilities[:, 0],
+            logs="log x" in self.moments_of,
+            n_threads=n_threads,
+        )
+        if not (columns.finite and self.support.spans(columns.low.min(), columns.high.max())):
+            return None
+        if self.support.integer and not columns.whole.all():
+            return None
+        return self.from_columns(columns)
+
     def accumulate_all(
         self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1
     ) -> Any:
@@ -182,6 +217,10 @@ class Family(Parametrised, ABC):
         ValueError
             If rows are not within the support.
         """
+
+        found = self._compiled(X, responsibilities, n_threads)
+        if found is not None:
+            return found
 
         def examined(rows: slice) -> Any:
             if not self.support.holds(X[rows]):

@@ -33,6 +33,7 @@ class Bernoulli(ExponentialFamily):
 
     domains: ClassVar = {"p": PROBABILITY}
     support: ClassVar = Support(0.0, 1.0, integer=True)
+    moments_of: ClassVar = ("x",)
 
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         p = self.p[0]

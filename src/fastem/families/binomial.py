@@ -40,6 +40,7 @@ class Binomial(ExponentialFamily):
 
     domains: ClassVar = {"p": PROBABILITY}
     support: ClassVar = Support(0.0, integer=True)
+    moments_of: ClassVar = ("x",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

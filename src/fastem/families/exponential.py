@@ -31,6 +31,7 @@ class Exponential(ExponentialFamily):
 
     domains: ClassVar = {"rate": POSITIVE}
     support: ClassVar = Support(0.0)
+    moments_of: ClassVar = ("x",)
 
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:
         return (X,)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels.columns import ColumnMoments
 from .base import Family
-from .passes import column_sums
+from .passes import column_sums, total
 
 FloatArray = NDArray[Any]
+
+_FEWEST_REPEATS = 4  # of a value in a block, on average, for it to be counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +107,37 @@ class ExponentialFamily(Family):
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
         # each part by itself: side by side they would be copied
         return moments(self.sufficient(X), self.base(X), responsibilities)
+
+    def from_columns(self, columns: ColumnMoments) -> Moments:
+        """T(x) is what is named in `moments_of`; without the sum of h(x)."""
+        means = {"x": columns.means, "log x": columns.log_means}
+        sums = columns.weight * np.concatenate([means[name] for name in self.moments_of])
+        return Moments(np.array([columns.weight]), sums[None], np.zeros(1))
+
+    def _compiled(
+        self, X: FloatArray, responsibilities: FloatArray | None, n_threads: int
+    ) -> Moments | None:
+        found: Moments | None = super()._compiled(X, responsibilities, n_threads)
+        if found is None or type(self).log_base is ExponentialFamily.log_base:
+            return found
+
+        def base(rows: slice) -> Any:
+            weights = None if responsibilities is None else responsibilities[rows, 0]
+            return self._sum_of_base(X[rows], weights)
+
+        return replace(found, base=np.array([total(base, len(X), X.shape[1], n_threads)]))
+
+    def _sum_of_base(self, X: FloatArray, weights: FloatArray | None) -> Any:
+        """Weighted sum of h over rows."""
+        if X.shape[1] == 1 and self.support.integer and self.support.low >= 0:
+            n_values = int(X.max()) + 1
+            if n_values <= len(X) // _FEWEST_REPEATS:  # h is dear: once for each value
+                counts = np.bincount(X[:, 0].astype(np.intp), weights)
+                X, weights = np.arange(n_values, dtype=np.float64)[:, None], counts
+        h = self.base(X)
+        if h is None:
+            return 0.0
+        return h.sum() if weights is None else h @ weights
 
     def maximise(self, statistics: Moments) -> Self:
         means = statistics.sums / statistics.counts[:, None]

@@ -43,6 +43,7 @@ class Gamma(ExponentialFamily):
 
     domains: ClassVar = {"shape": POSITIVE, "scale": POSITIVE}
     support: ClassVar = Support(0.0, low_closed=False)
+    moments_of: ClassVar = ("x", "log x")
     n_statistics = 2
 
     def sufficient(self, X: FloatArray) -> tuple[FloatArray, ...]:

@@ -35,6 +35,7 @@ class Geometric(ExponentialFamily):
 
     domains: ClassVar = {"p": Interval(0.0, 1.0, high_closed=True)}
     support: ClassVar = Support(1.0, integer=True)
+    moments_of: ClassVar = ("x",)
 
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         return super().possible(X) & ((X == 1) | (self.p[0] < 1)).all(axis=1)

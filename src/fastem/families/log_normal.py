@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .._kernels.columns import ColumnMoments
 from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
 from .normal import CentredMoments, Normal, centred_moments
@@ -36,6 +37,7 @@ class LogNormal(Family):
 
     domains: ClassVar = {"mu": REAL, "sigma": POSITIVE}
     support: ClassVar = Support(0.0, low_closed=False)
+    moments_of: ClassVar = ("log x",)
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         logs = np.log(X)
@@ -44,6 +46,10 @@ class LogNormal(Family):
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
         return centred_moments(np.log(X), responsibilities)
+
+    def from_columns(self, columns: ColumnMoments) -> CentredMoments:
+        logs = columns.log_means[None], columns.log_squares[None]
+        return CentredMoments(np.array([columns.weight]), *logs)
 
     def maximise(self, statistics: CentredMoments) -> Self:
         sigma = statistics.deviations()
@@ -55,6 +61,11 @@ class LogNormal(Family):
                 "Remove such columns, or use fewer components",
             )
         return self.with_parameters(mu=statistics.means, sigma=sigma)
+
+    def log_likelihood(self, statistics: CentredMoments) -> FloatArray:
+        normal = Normal().with_parameters(mean=self.mu, sd=self.sigma)
+        sum_of_logs = statistics.counts[0] * statistics.means[0].sum()
+        return np.asarray(normal.log_likelihood(statistics) - sum_of_logs)
 
     def scipy(self) -> Any:
         from scipy import stats

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr
 
+from .._kernels.columns import ColumnMoments
 from ..covariances import COVARIANCES
 from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
@@ -83,6 +84,7 @@ class Normal(Family):
     domains: ClassVar = {"mean": REAL, "sd": POSITIVE}
     support: ClassVar = Support()
     symbol: ClassVar = "N"
+    moments_of: ClassVar = ("x",)
 
     def log_densities(self, X: FloatArray) -> FloatArray:
         result = np.empty((len(X), self.n_members))
@@ -94,6 +96,11 @@ class Normal(Family):
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> CentredMoments:
         return centred_moments(X, responsibilities)
+
+    def from_columns(self, columns: ColumnMoments) -> CentredMoments:
+        return CentredMoments(
+            np.array([columns.weight]), columns.means[None], columns.squares[None]
+        )
 
     def maximise(self, statistics: CentredMoments) -> Self:
         sd = statistics.deviations()

@@ -37,6 +37,7 @@ class Poisson(ExponentialFamily):
 
     domains: ClassVar = {"rate": NON_NEGATIVE}
     support: ClassVar = Support(0.0, integer=True)
+    moments_of: ClassVar = ("x",)
 
     def possible(self, X: FloatArray) -> NDArray[np.bool_]:
         # log_densities ends at exp(-745), where there is no probability at all

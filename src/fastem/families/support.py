@@ -60,11 +60,15 @@ class Support:
             return True
         # NaN makes the least and the greatest NaN; both are cheaper than an array of truths
         low, high = X.min(), X.max()
+        fine = self.spans(low, high)
+        return fine and not (self.integer and bool((np.floor(X) != X).any()))
+
+    def spans(self, low: Any, high: Any) -> bool:
+        """Whether all numbers, or integers, between a least and a greatest value lie here."""
         fine = (low >= self.low if self.low_closed else low > self.low) and (
             high <= self.high if self.high_closed else high < self.high
         )
-        fine = fine and np.isfinite(low) and np.isfinite(high)
-        return bool(fine and not (self.integer and (np.floor(X) != X).any()))
+        return bool(fine and np.isfinite(low) and np.isfinite(high))
 
     def check(self, X: FloatArray, name: str, n_threads: int = 1) -> None:
         """Examine all values.

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .._kernels.columns import ColumnMoments, column_moments
 from .base import Family, FloatArray, degenerate
 from .domains import REAL
-from .passes import total
+from .passes import column_sums
 from .support import Support
 
 #: A row counts for a member where its weight is above this. A responsibility so small changes no
@@ -19,12 +20,13 @@ LEAST_WEIGHT = 1e-200
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """Least and greatest values of the rows of members: all arrays (K, D).
+    """Sums of the weights of members (K,), and least and greatest values of their rows (K, D).
 
     Of the rows whose weight is above `LEAST_WEIGHT`; and of all whose weight is above 0, for a
     member that has none of the former.
     """
 
+    counts: FloatArray
     low: FloatArray
     high: FloatArray
     low_any: FloatArray
@@ -32,6 +34,7 @@ class Ranges:
 
     def __add__(self, other: Ranges) -> Ranges:
         return Ranges(
+            self.counts + other.counts,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             np.minimum(self.low_any, other.low_any),
@@ -65,6 +68,7 @@ class Uniform(Family):
 
     domains: ClassVar = {"low": REAL, "high": REAL}
     support: ClassVar = Support()
+    moments_of: ClassVar = ("x",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,19 +88,24 @@ class Uniform(Family):
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Ranges:
         if responsibilities is None:
             low, high = X.min(axis=0)[None], X.max(axis=0)[None]
-            return Ranges(low, high, low, high)
+            return Ranges(np.array([float(len(X))]), low, high, low, high)
         low, high = _ranges(X, responsibilities > LEAST_WEIGHT)
-        return Ranges(low, high, *_ranges(X, responsibilities > 0))
+        counts = column_sums(responsibilities)
+        return Ranges(counts, low, high, *_ranges(X, responsibilities > 0))
 
-    def accumulate_all(
-        self, X: FloatArray, responsibilities: FloatArray | None = None, n_threads: int = 1
-    ) -> Ranges:
-        """As of the base class; the range of all rows itself tells whether they are finite."""
+    def from_columns(self, columns: ColumnMoments) -> Ranges:
+        """Of rows that all count."""
+        low, high = columns.low[None], columns.high[None]
+        return Ranges(np.array([columns.weight]), low, high, low, high)
+
+    def _compiled(
+        self, X: FloatArray, responsibilities: FloatArray | None, n_threads: int
+    ) -> Ranges | None:
         if responsibilities is not None:
-            return super().accumulate_all(X, responsibilities, n_threads)
-        found = total(lambda rows: self.accumulate(X[rows], None), len(X), X.shape[1], n_threads)
-        if not (np.isfinite(found.low) & np.isfinite(found.high)).all():
-            self.support.check(X, type(self).__name__, n_threads)
+            least = column_moments(responsibilities, n_threads=n_threads).low
+            if not (least > LEAST_WEIGHT).all():
+                return None
+        found: Ranges | None = super()._compiled(X, responsibilities, n_threads)
         return found
 
     def maximise(self, statistics: Ranges) -> Self:
@@ -110,6 +119,11 @@ class Uniform(Family):
                 "Remove such columns, or use fewer components",
             )
         return self.with_parameters(low=low, high=high)
+
+    def log_likelihood(self, statistics: Ranges) -> FloatArray:
+        holds = (self.low <= statistics.low_any[0]) & (self.high >= statistics.high_any[0])
+        widths = np.where(holds, self.high - self.low, np.inf)
+        return np.asarray(-statistics.counts[0] * np.log(widths).sum(axis=1))
 
     def scipy(self) -> Any:
         from scipy import stats

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names
 
-from .._validation import check_sample_weight
+from .._validation import summed_weights
 from ..families.base import Family
 from ..families.passes import total
 
@@ -33,12 +34,15 @@ class Data:
     names : tuple of str or None
         Of the columns of X, where they have names.
     n_threads : int
+    sum_of_weights : float or None
+        Where it is known.
     """
 
     X: FloatArray
     weights: FloatArray | None = None
     names: tuple[str, ...] | None = None
     n_threads: int = 1
+    sum_of_weights: float | None = None
 
     @property
     def n_rows(self) -> int:
@@ -50,9 +54,11 @@ class Data:
         """Numbers a row, the response included."""
         return self.X.shape[1]
 
-    @property
+    @cached_property
     def total_weight(self) -> float:
         """Sum of the weights."""
+        if self.sum_of_weights is not None:
+            return self.sum_of_weights
         return float(self.n_rows if self.weights is None else self.weights.sum())
 
     def rows(self, part: slice) -> FloatArray:
@@ -87,12 +93,13 @@ class Data:
             If rows are not within the support.
         """
         rows = self.rows(slice(None))
-        if type(family).prepared is not Family.prepared:
-            prepared = family.prepared(rows)
-            return prepared, self.statistics(prepared.members() if prepared.known else prepared)
         weights = None if self.weights is None else self.weights[:, None]
+        if not in_one_pass(family):
+            family = family.prepared(rows)
         members = family.members() if family.known else family
-        return members, family.accumulate_all(rows, weights, self.n_threads)
+        if not (in_one_pass(family) or family.moments_of):
+            return members, self.statistics(members)
+        return members, members.accumulate_all(rows, weights, self.n_threads)
 
     def log_likelihood(self, members: Family) -> FloatArray:
         """Weighted log-likelihood of each of the members, (K,), by a pass over the rows."""
@@ -108,8 +115,13 @@ class Data:
         return self.total(block, members.n_members)
 
 
+def in_one_pass(family: Family) -> bool:
+    """Whether rows are examined in the pass that sums them: there is nothing to prepare."""
+    return type(family).prepared is Family.prepared
+
+
 def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1) -> Data:
-    """Examine what a user gave.
+    """Examine what a user gave, but for NaN in X; see `missing_named`.
 
     Parameters
     ----------
@@ -117,6 +129,7 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
     y : array-like of shape (n,), optional
         The response of a regression.
     sample_weight : array-like of shape (n,), optional
+    n_threads : int, default=1
 
     Raises
     ------
@@ -124,7 +137,8 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
         If a value is missing, infinite or no number, or if the lengths differ.
     """
     names = _get_feature_names(X)
-    rows = np.asarray(table(X, "X", least=0 if y is not None else 1))  # an intercept may be all
+    least = 0 if y is not None else 1  # an intercept may be all
+    rows = np.asarray(table(X, "X", least))
     rows = rows[:, None] if rows.ndim == 1 else rows
     if y is not None:
         response = np.asarray(table(y, "y"), dtype=np.float64)
@@ -135,10 +149,11 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
         refuse_missing(response, "y")
         same_length(response, rows, "y")
         rows = np.column_stack([rows, response])
-    weights = check_sample_weight(sample_weight, rows)
-    if weights is not None and (weights == 1).all():
+    weights, total_weight = summed_weights(sample_weight, rows, n_threads)
+    if weights is not None and weights[0] == 1 and (weights == 1).all():
         weights = None
-    return Data(rows, weights, None if names is None else tuple(map(str, names)), n_threads)
+    names = None if names is None else tuple(map(str, names))
+    return Data(rows, weights, names, n_threads, total_weight)
 
 
 def table(values: Any, name: str, least: int = 1) -> FloatArray:

@@ -178,7 +178,7 @@ def _plain(result: LabelledFit) -> list[Any]:
 
 def _rows_of(data: Data, chosen: NDArray[np.bool_]) -> Data:
     weights = None if data.weights is None else data.weights[chosen]
-    return replace(data, X=data.X[chosen], weights=weights)
+    return replace(data, X=data.X[chosen], weights=weights, sum_of_weights=None)
 
 
 def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:

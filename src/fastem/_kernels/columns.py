@@ -1,0 +1,85 @@
+"""Range and moments of columns, in one compiled pass over memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from . import kernels as default_kernels
+from .rows import FloatArray, aligned_empty, kernel_weights, readable, useful_threads
+
+_MAX_RUNS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnMoments:
+    """What is known of each of D columns: arrays (D,).
+
+    Parameters
+    ----------
+    weight : float
+        Sum of the weights.
+    low, high : array
+        Least and greatest value, whatever the weights. Of no use unless `finite`.
+    whole : array of bool
+        Whether all values are integers.
+    means, squares : array
+        Weighted mean, and weighted sum of the squared deviations from it.
+    log_means, log_squares : array
+        The same of log x; 0 where they were not asked for.
+    """
+
+    weight: float
+    low: FloatArray
+    high: FloatArray
+    whole: FloatArray
+    means: FloatArray
+    squares: FloatArray
+    log_means: FloatArray
+    log_squares: FloatArray
+
+    @property
+    def finite(self) -> bool:
+        """Whether all values, and all of these numbers, are finite.
+
+        No NaN or infinite value is overlooked. Finite ones can be so large that sums are not.
+        """
+        found = (self.means, self.squares, self.log_means, self.log_squares)
+        return all(bool(np.isfinite(part).all()) for part in found)
+
+
+def column_moments(
+    X: FloatArray,
+    weights: FloatArray | None = None,
+    *,
+    logs: bool = False,
+    n_threads: int = 1,
+    kernels: ModuleType = default_kernels,
+) -> ColumnMoments:
+    """Range and moments of each column, stable whatever the offset.
+
+    Parameters
+    ----------
+    X : array of shape (n, D), float64
+        With a row at least; of any memory layout.
+    weights : array of shape (n,), optional
+        Not negative; None: each row counts 1.
+    logs : bool, default=False
+        Whether the moments of log x are wanted.
+    n_threads : int, default=1
+        Changes no bit.
+    kernels : module, default=the one chosen at import
+
+    Returns
+    -------
+    ColumnMoments
+    """
+    n_rows, n_columns = X.shape
+    n_blocks = -(-n_rows // kernels.column_block(n_columns))
+    runs = aligned_empty((min(n_blocks, _MAX_RUNS), n_columns, kernels.COLUMN_SIZE), np.float64)
+    threads = min(len(runs), useful_threads(n_threads, n_rows, 1, n_columns))
+    kernels.column_moments(readable(X), kernel_weights(weights), logs, runs, threads)
+    weight, low, high, whole, *rest = runs[0].T.copy()
+    return ColumnMoments(float(weight[0]), low, high, whole == 1, *rest)
