@@ -28,7 +28,7 @@ from fastem.families import GaussianMixtureModel, Regularisation
 
 _METHODS: tuple[str | None, ...] = (None, *ACCELERATORS)
 _NEAR = 1e-3  # nats, of all rows together
-_MOST = 20_000
+_MOST = 10_000
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Maximum likelihood of complete data: estimates, their errors, labels, tables and pictures."""
 
+import pickle
 import sys
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.special import polygamma
 from sklearn.datasets import load_iris
-from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.naive_bayes import GaussianNB
 
 from fastem import mle
@@ -153,6 +157,13 @@ def test_threads_change_no_digit():
     assert fits[0].log_likelihood == fits[1].log_likelihood
 
 
+def test_columns_have_their_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"height": [1.0, 2.0, 4.0], "age": [3.0, 5.0, 9.0]})
+    names = [line.split()[0] for line in repr(mle.fit(Normal(), frame)).splitlines()[2:6]]
+    assert names == ["mean[height]", "mean[age]", "sd[height]", "sd[age]"]
+
+
 def test_float32_and_lists_are_taken():
     x = rng(6).gamma(2, 3, 100)
     single = mle.fit(Gamma, x.astype(np.float32))
@@ -167,10 +178,20 @@ def test_kinks_and_edges():
     assert "approximate" in repr(fit)
     fit = mle.fit(Uniform(), rng(8).uniform(0, 1, 50))
     assert np.isnan(fit.covariance).all()
-    assert "no standard errors: the maximum lies at an edge" in repr(fit)
+    assert "all standard errors are missing: the maximum lies at an edge" in repr(fit)
     fit = mle.fit(Poisson(), np.zeros(5))
     assert np.isnan(fit.standard_errors["rate"])
     assert np.isnan(fit.confidence_intervals()["rate"]).all()
+
+
+def test_what_is_at_an_edge_leaves_the_others_their_errors():
+    x = rng(24).uniform(-1, 1, 500)  # no tails: as many degrees of freedom as there may be
+    fit = mle.fit(StudentT(), x)
+    assert fit.family.df >= 1e5
+    assert np.isnan(fit.standard_errors["df"])
+    assert_allclose(fit.standard_errors["loc"], x.std() / np.sqrt(500), rtol=1e-4)
+    assert_allclose(fit.standard_errors["scale"], x.std() / np.sqrt(1000), rtol=1e-4)
+    assert "some standard errors are missing" in repr(fit)
 
 
 # --- coverage -------------------------------------------------------------------------------------
@@ -233,6 +254,13 @@ def test_fixed_parameters():
 
 def test_one_value_is_enough_where_the_rest_is_fixed():
     assert_allclose(mle.fit(Normal(), [3.0], fixed={"mean": 0.0}).family.sd, 3.0, rtol=1e-9)
+
+
+def test_a_fixed_bound():
+    x = rng(25).uniform(0, 1, 50)
+    assert_allclose(mle.fit(Uniform(), x, fixed={"low": 0.0}).family.high, x.max(), rtol=1e-8)
+    with pytest.raises(DegenerateFitError, match="some values are impossible"):
+        mle.fit(Uniform(), x, fixed={"low": 0.5})
 
 
 def test_a_fixed_mean_of_a_multivariate_normal():
@@ -303,6 +331,8 @@ def test_labelled_iris_with_covariances(structure, n_parameters):
     assert_allclose(fit.log_likelihood, (densities[np.arange(150), y] - np.log(3)).sum())
     assert (fit.predict(X) == densities.argmax(axis=1)).all()
     assert fit.n_parameters == n_parameters + 2
+    if structure == "tied":
+        assert (fit.predict(X) == LinearDiscriminantAnalysis().fit(X, y).predict(X)).all()
     if structure == "full":
         # its covariances divide by n - 1
         theirs = QuadraticDiscriminantAnalysis().fit(X, y)
@@ -470,3 +500,14 @@ def test_a_level_is_a_probability():
 
 def test_all_families_are_looked_at():
     assert {case.values[0].__class__.__name__ for case in CASES} == set(FAMILIES)
+
+
+def test_results_are_pickled():
+    y = np.arange(60) % 2
+    for fit in (
+        mle.fit(Gamma(), rng(23).gamma(2, 3, (60, 2))),
+        mle.fit(Weibull(), rng(23).gamma(2, 3, 60)),
+        mle.fit(Exponential(), rng(23).exponential(1, 60), censored=y),
+        mle.fit(Normal(), rng(23).normal(size=60), y),
+    ):
+        assert repr(pickle.loads(pickle.dumps(fit))) == repr(fit)

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from fastem import Mixture, mle
 from fastem.exceptions import DegenerateFitError
 from fastem.families import LinearRegression, LogisticRegression
+from fastem.mle.information import observed
 
 N = 400
 
@@ -85,6 +86,16 @@ def test_logistic_regression_has_no_score_at_its_maximum(covariates, binary):
     assert_allclose(fit.standard_errors["coefficients"][1:], errors[1:], rtol=1e-8)
     expected = np.where(binary == 1, np.log(p), np.log1p(-p)).sum()
     assert_allclose(fit.log_likelihood, expected, rtol=1e-12)
+
+
+def test_the_information_is_that_of_differences(covariates, binary):
+    z = (covariates - [0, 1000, 5]) / [1, 10, 0.1]
+    fit = mle.fit(LogisticRegression(), z, binary)
+    rows = np.column_stack([z, binary])
+    by_differences = observed(
+        fit.family.members(), lambda members: members.log_densities(rows).sum(axis=0), N
+    )
+    assert_allclose(fit.covariance, by_differences.covariance, rtol=1e-8)
 
 
 def test_logistic_regression_is_statsmodels(covariates, binary):

@@ -87,6 +87,18 @@ class Family(Parametrised, ABC):
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         """Rows from the first member, (n, D)."""
 
+    def information(self, statistics: Any) -> FloatArray | None:
+        """Observed information of one member in free coordinates, (P, P).
+
+        None where differences of the log-likelihood have to tell.
+
+        Parameters
+        ----------
+        statistics
+            Taken at its own parameters.
+        """
+        return None
+
     def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
         """Refuse what looks like a maximum and is none; nothing to do for most families.
 

@@ -155,6 +155,9 @@ class LogisticRegression(ConditionalFamily):
         half = (statistics.high - statistics.low) / 2
         return step, float(abs(middle @ step) + half @ np.abs(step))
 
+    def information(self, statistics: Scores) -> FloatArray:
+        return statistics.information[0]
+
     def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
         """At a maximum the next steps vanish; where covariates separate, they never do."""
         members = self

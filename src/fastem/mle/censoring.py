@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import CensoredData
+from scipy import stats
 
 from .._validation import check_sample_weight
 from ..exceptions import DegenerateFitError
 from ..families.base import Family
 from ..families.truncation import log_masses
 from . import complete
-from .data import Data, FloatArray, same_length, table
+from .data import Data, FloatArray, refuse_missing, same_length, table
 from .result import MaximumLikelihood
 
 _CODES: dict[Any, int] = {"left": -1, "none": 0, "right": 1, -1: -1, 0: 0, 1: 1}
+#: SciPy has it from 1.11 on
+SCIPYS: Any = getattr(stats, "CensoredData", ())
 _NODES = 1 << 19  # values that stand for unknown ones, at once
 
 
@@ -52,7 +54,7 @@ def bounds(X: Any, censored: Any, sample_weight: Any) -> Bounds:
     TypeError, ValueError
         If bounds are missing or in the wrong order, or what is censored is said otherwise.
     """
-    if isinstance(X, CensoredData):
+    if isinstance(X, SCIPYS):
         if censored is not None or sample_weight is not None:
             raise ValueError(
                 "X is a CensoredData, which says what is censored and has no order of rows: give "
@@ -68,7 +70,7 @@ def bounds(X: Any, censored: Any, sample_weight: Any) -> Bounds:
     return Bounds(low, high, weights)
 
 
-def _of_scipy(X: CensoredData) -> tuple[FloatArray, FloatArray]:
+def _of_scipy(X: Any) -> tuple[FloatArray, FloatArray]:
     exact, left, right, interval = X._uncensored, X._left, X._right, X._interval
     low = [exact, np.full(len(left), -np.inf), right, interval[:, 0] if len(interval) else []]
     high = [exact, left, np.full(len(right), np.inf), interval[:, 1] if len(interval) else []]
@@ -82,6 +84,7 @@ def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
             "or an array that says 'left', 'right' or 'none' of each value"
         )
     both = np.asarray(table(X, "X"), dtype=np.float64)
+    refuse_missing(both, "X")
     if both.ndim != 2 or both.shape[1] != 2:
         raise ValueError(
             "censored='interval': X must have two columns, the lower and the upper bounds, but "
@@ -101,6 +104,7 @@ def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
 
 def _of_codes(X: Any, censored: Any) -> tuple[FloatArray, FloatArray]:
     values = np.asarray(table(X, "X"), dtype=np.float64)
+    refuse_missing(values, "X")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:

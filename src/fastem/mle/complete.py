@@ -17,6 +17,7 @@ from .optimise import maximise
 from .result import likelihoods_of
 
 _TOLERANCE, _ROUNDING = 1e-10, 1e-14  # of the log-likelihood, and an observation
+_REST = 2
 _STRETCHES = 2.0 ** np.arange(6)[:, None]
 _MOST_POLISHED = 12  # parameters of a part; more take too many differences
 
@@ -41,11 +42,14 @@ class Steps:
         Takes members and returns statistics.
     likelihood : callable
         Takes members and returns their log-likelihoods.
+    rest : int, default=0
+        So many steps are not stretched, since the last stretch did not gain.
     """
 
     members: Family
     accumulate_of: Callable[[Family], Any]
     likelihood: Likelihood
+    rest: int = 0
 
     def accumulate(self, data: Any) -> _Pass:
         value = float(self.likelihood(self.members)[0])
@@ -53,6 +57,8 @@ class Steps:
 
     def maximise(self, found: _Pass) -> Steps:
         after = self.members.maximise(found.statistics)
+        if self.rest:
+            return replace(self, members=after, rest=self.rest - 1)
         begin = self.members.unconstrained()
         tried = after.from_unconstrained(begin + _STRETCHES * (after.unconstrained() - begin))
         with np.errstate(all="ignore"):
@@ -60,8 +66,8 @@ class Steps:
         best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
         # where no stretch gains, the step itself, to the last digit
         if best and values[best] > values[0] + _ROUNDING * abs(values[best]):
-            after = type(after).stacked([tried.member(best)])
-        return replace(self, members=after)
+            return replace(self, members=type(after).stacked([tried.member(best)]))
+        return replace(self, members=after, rest=_REST)
 
     def run(self, weight: float, max_iter: int) -> em.EMResult[Any]:
         """Repeat until the likelihood is settled."""
@@ -93,7 +99,8 @@ def fit(family: Family, data: Data, max_iter: int) -> tuple[Family, Any, tuple[f
     steps = Steps(members, data.statistics, data.log_likelihood)
     run = steps.run(data.total_weight, max_iter)
     members, trace = run.model.members, run.log_likelihoods
-    members.confirm(data.statistics)
+    if run.reason != "max_iter":
+        members.confirm(data.statistics)
     if slow(trace, data.total_weight):
         members, polished = _polished(members, data)
         if not polished and run.reason == "max_iter":
@@ -117,11 +124,16 @@ def _polished(members: Family, data: Data) -> tuple[Family, bool]:
     likelihoods = likelihoods_of(members, data, None)
     if members.n_parameters > _MOST_POLISHED * len(likelihoods):
         return members, False
-    return maximised(members, likelihoods, data.total_weight, ()), True
+    # steps were taken already: a search would run along edges that the family has
+    return maximised(members, likelihoods, data.total_weight, (), search=False), True
 
 
 def maximised(
-    members: Family, likelihoods: tuple[Likelihood, ...], weight: float, fixed: Any
+    members: Family,
+    likelihoods: tuple[Likelihood, ...],
+    weight: float,
+    fixed: Any,
+    search: bool = True,
 ) -> Family:
     """The maximum over all parameters that are not fixed, each independent part by itself."""
     parts = []
@@ -130,7 +142,7 @@ def maximised(
         free = Free(part, fixed)
         if not len(free.moving):
             return members
-        at = maximise(free.function(likelihood), free.at[free.moving], weight)
+        at = maximise(free.function(likelihood), free.at[free.moving], weight, search)
         parts.append(free.members(at[None]))
     if len(parts) == 1:
         return parts[0]
@@ -159,9 +171,12 @@ def with_fixed(
     members = members.with_parameters(**held)
     likelihoods = likelihoods_of(members, data, statistics)
     found = maximised(members, likelihoods, data.total_weight, tuple(fixed))
-    if not np.isfinite(found.unconstrained()).all():
+    with np.errstate(all="ignore"):
+        reached = data.log_likelihood(found)
+    if not np.isfinite(reached).all():
         raise DegenerateFitError(
-            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no maximum"
+            f"{type(family).__name__}: with {', '.join(fixed)} fixed the likelihood has no "
+            "maximum, or some values are impossible. Fix other values, or fewer"
         )
     return found, statistics
 

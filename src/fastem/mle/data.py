@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -131,6 +132,7 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
             response = response[:, 0]
         if response.ndim != 1:
             raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
+        refuse_missing(response, "y")
         same_length(response, rows, "y")
         rows = np.column_stack([rows, response])
     weights = check_sample_weight(sample_weight, rows)
@@ -140,7 +142,7 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
 
 
 def table(values: Any, name: str, least: int = 1) -> FloatArray:
-    """An array of float64 or float32 with one or two axes, no NaN and some columns at least."""
+    """An array of float64 or float32 with one or two axes, and so many columns at least."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array: drop the rows that are masked")
     try:
@@ -155,8 +157,31 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
     except (TypeError, ValueError) as error:
         error.args = (f"{name}: {error}{_remedy(values)}",)
         raise
-    if array.size and np.isnan(array.min()):  # cheaper than an array of truth values
-        missing = np.isnan(array)
+    return array
+
+
+@contextmanager
+def missing_named(values: Any, name: str) -> Iterator[None]:
+    """If an examination fails, say first what to do about values that are missing.
+
+    To look for NaN beforehand would be one more pass over memory, and each family does look.
+
+    Raises
+    ------
+    ValueError
+        If something raises it, and there are NaN.
+    """
+    try:
+        yield
+    except ValueError:
+        refuse_missing(values, name)
+        raise
+
+
+def refuse_missing(array: FloatArray, name: str) -> None:
+    """Raise the error that says what to do about NaN, where there are some."""
+    missing = np.isnan(array)
+    if missing.any():
         n = int(np.count_nonzero(missing))
         row = int(np.argwhere(missing)[0][0])
         raise ValueError(
@@ -165,7 +190,6 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
             "are known, put a bound in its place and say so with censored= (a value of which "
             "nothing is known is censored to the right of the lowest possible value)"
         )
-    return array
 
 
 def _remedy(values: Any) -> str:

@@ -39,7 +39,8 @@ _FLAT = "the likelihood is flat: the data tell nothing of a parameter"
 class Derivatives:
     """Gradient (P,) and Hessian (P, P) of a function, and why they mean nothing; None if they do.
 
-    `rough` where the function has kinks, and the Hessian is over three standard errors.
+    `rough` where the function has kinks, and the Hessian is over three standard errors; `stuck` are
+    the coordinates (P,) that the trouble is with.
     """
 
     value: float
@@ -47,6 +48,7 @@ class Derivatives:
     hessian: FloatArray
     trouble: str | None = None
     rough: bool = False
+    stuck: Any = None
 
     @property
     def gain(self) -> float:
@@ -77,7 +79,7 @@ def derivatives(
     # the information may be that of a few observations only, and steps then be too wide
     wider: FloatArray | None = None
     for drop in _DROP * weight ** np.linspace(1, 0, _LADDER):
-        steps, trouble = _steps(function, at, value, drop, maximum)
+        steps, trouble, stuck = _steps(function, at, value, drop, maximum)
         if trouble is not None:
             continue
         gradients, hessians = _levels(function, at, value, steps, _LEVELS)
@@ -92,12 +94,12 @@ def derivatives(
         wider = hessian
     if trouble is not None:
         nothing = np.full((len(at), len(at)), np.nan)
-        return Derivatives(value, nothing[0], nothing, trouble)
-    steps, trouble = _steps(function, at, value, _ROUGH_DROP, maximum)
+        return Derivatives(value, nothing[0], nothing, trouble, stuck=stuck)
+    steps, trouble, stuck = _steps(function, at, value, _ROUGH_DROP, maximum)
     if trouble is None:
         gradients, hessians = _levels(function, at, value, steps, 1)
         gradient, hessian = gradients[0], hessians[0]
-    return Derivatives(value, gradient, hessian, trouble, True)
+    return Derivatives(value, gradient, hessian, trouble, True, stuck)
 
 
 def _sharpened(
@@ -127,8 +129,11 @@ def _sharpened(
 
 def _steps(
     function: Function, at: FloatArray, value: float, drop: float, maximum: bool
-) -> tuple[FloatArray, str | None]:
-    """Steps along each coordinate that lower the function by about `drop`."""
+) -> tuple[FloatArray, str | None, Any]:
+    """Steps along each coordinate that lower the function by about `drop`.
+
+    Returns also why there are none, and for which coordinates.
+    """
     P = len(at)
     steps = 1e-2 * np.maximum(1.0, np.abs(at))
     for _ in range(_SEARCHES):
@@ -140,17 +145,19 @@ def _steps(
             factor = np.sqrt(drop / fall)
         factor = np.where(fall > 0, factor, 10.0)
         factor = np.where(np.isfinite(fall), np.clip(factor, 1e-6, 1e3), 0.1)
-        if (np.abs(np.log(factor)) < 0.7).all():
+        unsettled = ~(np.abs(np.log(factor)) < 0.7)
+        if not unsettled.any():
             lopsided = np.abs(up - down) > 1.6 * fall
             if maximum and lopsided.any():
-                return steps, _EDGE
-            return 2.0 ** np.round(np.log2(steps)), None  # at + steps is then exact
+                return steps, _EDGE, lopsided
+            return 2.0 ** np.round(np.log2(steps)), None, None  # at + steps is then exact
         steps = steps * factor
-        if (steps > 1e8 * np.maximum(1.0, np.abs(at))).any():
-            return steps, _FLAT
+        flat = steps > 1e8 * np.maximum(1.0, np.abs(at))
+        if flat.any():
+            return steps, _FLAT, flat
         if (steps < 1e-14 * np.maximum(1e-3, np.abs(at))).any():
             break
-    return steps, _EDGE
+    return steps, _EDGE, unsettled
 
 
 def _called(function: Function, points: FloatArray) -> FloatArray:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import CensoredData
 
 from .._threads import shared_n_threads
 from ..families import Family, chosen
 from . import censoring, complete
-from .data import Data, checked
+from .data import Data, checked, missing_named
 from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
@@ -92,21 +91,23 @@ def fit(
                     "for families of one variable"
                 )
             data = checked(X, y, sample_weight, threads)
-            return complete_result(known, data, fixed, max_iter, False)
-        if censored is not None or isinstance(X, CensoredData):
+            with missing_named(data.X, "X"):
+                return complete_result(known, data, fixed, max_iter, False)
+        if censored is not None or isinstance(X, censoring.SCIPYS):
             if y is not None:
                 raise ValueError(
                     "censored values with labels: fit the rows of each label by themselves"
                 )
             given = censoring.bounds(X, censored, sample_weight)
-            scalar = isinstance(censored, str) or isinstance(X, CensoredData) or np.ndim(X) == 1
+            scalar = isinstance(censored, str) or isinstance(X, censoring.SCIPYS) or np.ndim(X) == 1
             held = checked_fixed(known, fixed)
             return censoring.fit(known, given, held, max_iter, scalar, threads)
         data = checked(X, None, sample_weight, threads)
-        if y is not None:
-            held = checked_fixed(known, fixed)
-            return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
-        return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
+        with missing_named(data.X, "X"):
+            if y is not None:
+                held = checked_fixed(known, fixed)
+                return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)
+            return complete_result(known, data, fixed, max_iter, np.ndim(X) == 1)
 
 
 def _family(family: Any) -> Family:

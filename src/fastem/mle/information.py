@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from ..families.base import Family
 from ..families.domains import Interval
-from .derivatives import derivatives, jacobian
+from .derivatives import Derivatives, derivatives, jacobian
 
 FloatArray = NDArray[Any]
 
@@ -32,7 +32,7 @@ class Information:
         Of all numbers of the parameters, one parameter after the other; 0 for what is fixed, NaN
         where the likelihood is no parabola.
     trouble : str or None
-        Why there are no standard errors.
+        Why there are no standard errors, or why some are missing.
     rough : bool
         Whether the likelihood has kinks, and its curvature is taken over three standard errors.
     """
@@ -117,7 +117,13 @@ def n_estimated(members: Family, fixed: Any = ()) -> int:
     return len(Free(type(members).stacked([members.member(0)]), fixed).moving)
 
 
-def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any = ()) -> Information:
+def observed(
+    member: Family,
+    likelihood: Likelihood,
+    weight: float,
+    fixed: Any = (),
+    exact: FloatArray | None = None,
+) -> Information:
     """The inverse of the observed information, carried over to the parameters (delta method).
 
     Parameters
@@ -130,6 +136,8 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
         Observations, the sum of their weights.
     fixed : collection of str
         Parameters that were not estimated.
+    exact : array of shape (P, P), optional
+        The information in all free coordinates, where it need not be found by differences.
 
     References
     ----------
@@ -142,9 +150,20 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
     nothing = np.full((n_numbers, n_numbers), np.nan)
     if not at.size:  # nothing is free, such as the probability of the only category
         return Information(np.zeros((n_numbers, n_numbers)), None)
-    found = derivatives(free.function(likelihood), at, weight)
+    if exact is None:
+        found = derivatives(free.function(likelihood), at, weight)
+    else:
+        found = Derivatives(0.0, np.zeros(len(at)), -exact[np.ix_(free.moving, free.moving)])
+    trouble, lost = found.trouble, np.zeros(n_numbers, dtype=bool)
+    # what is at an edge stays there: the others have errors given that
+    while found.trouble is not None and not found.stuck.all():
+        whole, slopes = free.moving, jacobian(free.numbers, at)
+        lost |= (slopes[:, found.stuck] != 0).any(axis=1)
+        free.moving = whole[~found.stuck]
+        at = free.at[free.moving]
+        found = derivatives(free.function(likelihood), at, weight)
     if found.trouble is not None:
-        return Information(nothing, found.trouble)
+        return Information(nothing, trouble)
     try:
         np.linalg.cholesky(-found.hessian)
     except np.linalg.LinAlgError:
@@ -155,7 +174,9 @@ def observed(member: Family, likelihood: Likelihood, weight: float, fixed: Any =
     # the scales of the coordinates may differ by any factor
     scale = 1 / np.sqrt(-np.diag(found.hessian))
     inverse = np.linalg.inv(-found.hessian * np.outer(scale, scale)) * np.outer(scale, scale)
-    return Information(J @ inverse @ J.T, None, found.rough)
+    covariance = J @ inverse @ J.T
+    covariance[lost] = covariance[:, lost] = np.nan
+    return Information(covariance, trouble, found.rough)
 
 
 def interval(

@@ -17,7 +17,7 @@ from ..families.base import Family
 from ..families.passes import Sums, each_block
 from .complete import fit as fit_complete
 from .complete import with_fixed
-from .data import Data, FloatArray, checked, same_length
+from .data import Data, FloatArray, checked, missing_named, same_length
 from .information import n_estimated
 from .result import MaximumLikelihood, likelihoods_of
 from .table import aligned, criteria
@@ -97,7 +97,7 @@ class LabelledFit:
         k = found[0]
         data = _rows_of(self._data, self._codes == k)
         member = type(self.members).stacked([self.members.member(k)])
-        likelihoods = likelihoods_of(member, data, None)
+        likelihoods = likelihoods_of(member, data, data.statistics(member))
         return MaximumLikelihood(
             family=self.families[k],
             log_likelihood=float(data.log_likelihood(member)[0]),
@@ -120,7 +120,8 @@ class LabelledFit:
                     f"{self._data.n_columns}"
                 )
             rows = data.rows(slice(None))
-            self.members.support.check(rows, type(self.members).__name__)
+            with missing_named(rows, "X"):
+                self.members.support.check(rows, type(self.members).__name__)
             width = max(data.n_columns, len(self.classes_))
             blocks = each_block(
                 lambda part: self.members.log_densities(rows[part]), len(rows), width, threads

@@ -11,7 +11,9 @@ _NEWTON_STEPS = 50
 _SETTLED = 1e-13  # gain of a Newton step an observation: far below what 1e-8 of a parameter costs
 
 
-def maximise(function: Function, start: FloatArray, weight: float) -> FloatArray:
+def maximise(
+    function: Function, start: FloatArray, weight: float, search: bool = True
+) -> FloatArray:
     """Where a log-likelihood is greatest.
 
     Newton's method with halved steps where the likelihood is a parabola near the maximum already;
@@ -24,20 +26,23 @@ def maximise(function: Function, start: FloatArray, weight: float) -> FloatArray
     start : array of shape (P,)
     weight : float
         Observations, the sum of their weights.
+    search : bool, default=True
+        Whether to search where Newton's method fails; else the best that it has found.
 
     Returns
     -------
     at : array of shape (P,)
     """
     at, settled = _newton(function, start, weight)
-    if settled:
+    if settled or not search:
         return at
-    found = minimize(
-        lambda z: -float(function(z[None])[0]) / weight,
-        at,
-        method="Nelder-Mead",
-        options={"xatol": 1e-10, "fatol": 1e-15, "maxiter": 2000 * len(at), "adaptive": True},
-    )
+    with np.errstate(invalid="ignore"):  # it compares infinities
+        found = minimize(
+            lambda z: -float(function(z[None])[0]) / weight,
+            at,
+            method="Nelder-Mead",
+            options={"xatol": 1e-10, "fatol": 1e-15, "maxiter": 2000 * len(at), "adaptive": True},
+        )
     # rounding may have led the search a little below
     candidates = np.stack([at, found.x])
     at = candidates[int(np.argmax(function(candidates)))]

@@ -76,12 +76,16 @@ class MaximumLikelihood:
     @cached_property
     def _informations(self) -> list[Information]:
         """Of each part that is independent of the others: a column of one variable, or all."""
-        members, n_parts = self.family.members(), len(self._likelihoods)
-        weight = self.total_weight
-        return [
-            observed(members if n_parts == 1 else members.column(j), likelihood, weight, self.fixed)
-            for j, likelihood in enumerate(self._likelihoods)
-        ]
+        members, weight = self.family.members(), self.total_weight
+        if len(self._likelihoods) > 1:
+            return [
+                observed(members.column(j), likelihood, weight, self.fixed)
+                for j, likelihood in enumerate(self._likelihoods)
+            ]
+        exact = None
+        if self._data is not None and type(members).information is not Family.information:
+            exact = members.information(self._data.statistics(members))
+        return [observed(members, self._likelihoods[0], weight, self.fixed, exact)]
 
     @cached_property
     def covariance(self) -> FloatArray:
@@ -105,7 +109,7 @@ class MaximumLikelihood:
 
     @property
     def no_errors_because(self) -> str | None:
-        """Why there are no standard errors; None where there are."""
+        """Why standard errors are missing, some or all; None where there are."""
         troubles = [i.trouble for i in self._informations if i.trouble is not None]
         return troubles[0] if troubles else None
 
@@ -197,33 +201,44 @@ class MaximumLikelihood:
         return shown(self)
 
 
-def likelihood_of(members: Family, data: Data, statistics: Any = None) -> Likelihood:
+@dataclass(frozen=True, eq=False)
+class FromStatistics:
+    """Log-likelihoods of members from statistics, without the rows."""
+
+    statistics: Any
+
+    def __call__(self, members: Family) -> FloatArray:
+        return np.asarray(members.log_likelihood(self.statistics))
+
+
+@dataclass(frozen=True, eq=False)
+class OfColumn:
+    """Log-likelihoods of one column, whose statistics are taken when they are first asked for."""
+
+    member: Family
+    data: Data
+
+    @cached_property
+    def _likelihood(self) -> Likelihood:
+        return likelihood_of(self.member, self.data, self.data.statistics(self.member))
+
+    def __call__(self, members: Family) -> FloatArray:
+        return self._likelihood(members)
+
+
+def likelihood_of(members: Family, data: Data, statistics: Any) -> Likelihood:
     """The log-likelihood of any members of a family on data.
 
     From the statistics where they suffice, which takes no pass over the rows.
     """
-    computed = data.statistics(members) if statistics is None else statistics
-    if members.log_likelihood(computed) is not None:
-        return lambda any_members: np.asarray(any_members.log_likelihood(computed))
+    if statistics is not None and members.log_likelihood(statistics) is not None:
+        return FromStatistics(statistics)
     return data.log_likelihood
 
 
 def likelihoods_of(members: Family, data: Data, statistics: Any) -> tuple[Likelihood, ...]:
-    """One for each part that is independent of the others: a column of one variable, or all.
-
-    The statistics of a column are taken when its likelihood is first asked for.
-    """
+    """One for each part that is independent of the others: a column of one variable, or all."""
     if not members.univariate or members.n_columns == 1:
         return (likelihood_of(members, data, statistics),)
-
-    def of_column(j: int) -> Likelihood:
-        made: list[Likelihood] = []
-
-        def likelihood(any_members: Family) -> FloatArray:
-            if not made:
-                made.append(likelihood_of(members.column(j), data.column(j)))
-            return made[0](any_members)
-
-        return likelihood
-
-    return tuple(of_column(j) for j in range(members.n_columns))
+    columns = range(members.n_columns)
+    return tuple(OfColumn(members.column(j), data.column(j)) for j in columns)

@@ -17,6 +17,7 @@ def shown(result: Any) -> str:
     rows = [("", "estimate", "std. error", "95 % interval")]
     intervals = result.confidence_intervals()
     names = None if result._data is None else result._data.names
+    names_of_places = names if result.family.univariate else None
     labels = result.family.labels(names)
     for parameter, value in result.parameters.items():
         error, bounds = result.standard_errors[parameter], intervals[parameter]
@@ -24,7 +25,7 @@ def shown(result: Any) -> str:
             fixed = parameter in result.fixed
             rows.append(
                 (
-                    _label(parameter, place, labels.get(parameter)),
+                    _label(parameter, place, labels.get(parameter), names_of_places),
                     number(value[place], error[place]),
                     "fixed" if fixed else f"{error[place]:.4g}",
                     "" if fixed else _interval(bounds[place], error[place]),
@@ -39,7 +40,10 @@ def shown(result: Any) -> str:
     if left_out > 0:
         lines.append(f"... and {left_out} more numbers in .parameters")
     if result.no_errors_because is not None:
-        lines.append(f"no standard errors: {result.no_errors_because}")
+        some = np.isfinite(result.covariance).any()
+        lines.append(
+            f"{'some' if some else 'all'} standard errors are missing: {result.no_errors_because}"
+        )
     if any(information.rough for information in result._informations):
         lines.append("standard errors are approximate: the likelihood has kinks")
     lines += [criteria(result), f"goodness of fit: {result.goodness_of_fit()}"]
@@ -81,9 +85,16 @@ def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list
     ]
 
 
-def _label(parameter: str, place: tuple[int, ...], labels: Sequence[str] | None) -> str:
+def _label(
+    parameter: str,
+    place: tuple[int, ...],
+    labels: Sequence[str] | None,
+    names: Sequence[str] | None,
+) -> str:
+    """The name of a number: its own, or that of the parameter with its column or its place."""
     if not place:
         return parameter
     if labels is not None:
         return labels[place[0]]
-    return f"{parameter}[{', '.join(map(str, place))}]"
+    column = place[0] if names is None else names[place[0]]
+    return f"{parameter}[{', '.join(map(str, (column, *place[1:])))}]"
