@@ -16,6 +16,7 @@ from fastem.families import (
     Poisson,
     VonMises,
 )
+from fastem.plot import plot_mixture
 
 RNG = np.random.default_rng(0)
 x = RNG.normal(5, 1, 60)
@@ -106,6 +107,8 @@ def test_private_parameters_tell_of_convergence():
         (lambda: mle.fit(Normal(), x, censored=[2] * 60), "'left', 'right' or 'none', or -1"),
         (lambda: Normal("a", 1), "Normal: mean must be finite, but it is 'a'"),
         (lambda: Normal(0), "mean without sd"),
+        (lambda: Normal([0, 1], [1, 1]).log_density([1.0, 2, 3]), "must have 2 columns.*(3,)"),
+        (lambda: plot_mixture(Mixture("Normal", 2).fit(X), X), "a Mixture cannot be drawn"),
         (lambda: Normal().sample(3), "no parameters yet"),
         (lambda: Mixture("Normal", 2).fit(X, labels=LABELS), "np.unique"),
         (lambda: Mixture("Normal").select(X, n_components=3), r"range\(1, 4\), not 3"),

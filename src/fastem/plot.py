@@ -67,7 +67,7 @@ def plot_mixture(
 
     Parameters
     ----------
-    model : fitted mixture
+    model : fitted Gaussian mixture
         An estimator such as `fastem.GaussianMixture`.
     X : array-like of shape (n_samples, n_features)
         The data to draw.
@@ -89,6 +89,8 @@ def plot_mixture(
     ------
     MissingDependencyError
         If matplotlib is not installed.
+    TypeError
+        If the model is not a fitted Gaussian mixture.
     ValueError
         If the model was fitted on another number of columns, or the names do not match them.
     """
@@ -153,6 +155,11 @@ def _view(
     if max_points < 1:
         raise ValueError(f"max_points must be at least 1, not {max_points}")
     n_rows, n_columns = _shape(X)
+    if not hasattr(model, "means_"):
+        raise TypeError(
+            f"a {type(model).__name__} cannot be drawn: it has no means_ and covariances_, as a "
+            "fitted GaussianMixture has. exp(score_samples) is the density of any mixture"
+        )
     n_components, n_features = model.means_.shape
     if n_columns != n_features:
         raise ValueError(f"X has {n_columns} columns, but the model was fitted on {n_features}")

@@ -250,9 +250,19 @@ class Family(Parametrised, ABC):
         -------
         log_density : ndarray or float
             One a value, or a row. -inf outside the support.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are not known, or rows have another number of columns.
         """
         values = np.asarray(X, dtype=np.float64)
         one = self._single()
+        if self._event_ndim and values.shape[-1:] != (one.n_columns,):
+            raise ValueError(
+                f"X must have {one.n_columns} columns, as {type(self).__name__} has, but its shape "
+                f"is {values.shape}"
+            )
         shape = values.shape if self._event_ndim == 0 else values.shape[:-1]
         rows = values.reshape(-1, one.n_columns)
         inside = one.possible(rows)
