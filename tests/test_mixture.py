@@ -335,13 +335,14 @@ def test_predictions_of_many_rows_follow_the_density():
         "0.5*Poisson(2) + 0.25*Poisson(9) + 0.25*Poisson(30)",
         "0.2*N(-4, 1**2) + 0.8*Gamma(2, 1.5)",
         "Poisson(3)",
+        "0.5*Normal([0., 9.], [1., 2.]) + 0.5*Normal([9., 0.], [1., 2.])",
     ],
 )
 def test_formulas_go_there_and_back(text):
     model = Mixture.from_string(text, random_state=0)
     assert str(model) == text == model.formula()
     X, labels = model.sample(4000)
-    assert X.shape == (4000, 1)
+    assert X.shape == (4000, model.n_features_in_)
     counts = np.bincount(labels, minlength=len(model.weights_))
     np.testing.assert_allclose(counts / 4000, model.weights_, atol=0.04)
     before = np.array(model.weights_)

@@ -170,6 +170,8 @@ class Normal(Family):
         return cls(arguments[0], math.sqrt(arguments[1]))
 
     def formula(self) -> str:
+        if np.ndim(self.mean):  # of columns: N takes two numbers
+            return super().formula().replace("N", "Normal", 1)
         return f"N({float(self.mean):.6g}, {float(self.sd):.6g}**2)"
 
 

@@ -224,7 +224,7 @@ class StudentT(Family):
 
         lowest = log_minus_digamma(np.array(MOST_DF / 2))
         gap = np.maximum(gap, lowest)
-        new = 2 * np.exp(root(excess, np.log(df / 2), 1e-9))
+        new = 2 * np.exp(root(excess, np.log(df / 2)))
         return self.with_parameters(
             df=np.clip(new, LEAST_DF, MOST_DF),
             loc=self.loc + self.scale * offset,
