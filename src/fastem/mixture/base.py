@@ -6,14 +6,17 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .. import io
 from .._config import __version__
 from .._validation import check_sample_weight, validated
 
@@ -84,6 +87,10 @@ class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
     @abstractmethod
     def _n_parameters(self) -> int:
         """Free parameters of the fitted model."""
+
+    @abstractmethod
+    def _draw(self, k: int, n_samples: int, random_state: np.random.RandomState) -> FloatArray:
+        """Rows of one component, (n_samples, n_features)."""
 
     def _validated(self, X: ArrayLike) -> FloatArray:
         check_is_fitted(self)
@@ -189,3 +196,47 @@ class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
         Akaike (1974), IEEE Transactions on Automatic Control 19, 716-723.
         """
         return self._criterion(X, lambda n_samples: 2.0)
+
+    def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
+        """Random draws from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Grouped by component.
+        y : ndarray of shape (n_samples,)
+            The component of each.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is below 1.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
+                "sample."
+            )
+        random_state = check_random_state(self.random_state)
+        weights = self.weights_.astype(np.float64)
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        draws = [self._draw(k, int(count), random_state) for k, count in enumerate(counts)]
+        return np.vstack(draws), np.repeat(np.arange(len(counts)), counts)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
+
+        Callbacks, callables and random-number generators among the parameters are left out: the
+        loaded model has the defaults there.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Written in one step: a failure leaves what was there.
+        """
+        io.save_model(self, path)

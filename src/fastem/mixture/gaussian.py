@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from .. import em, io
 from .._threads import shared_n_threads
@@ -305,56 +302,12 @@ shape (n_samples, n_components), default="kmeans"
         with shared_n_threads(self.n_threads) as n_threads:
             return self._fitted_model().score(X, n_threads, **wanted)
 
-    def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
-        """Random draws from the fitted mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Grouped by component.
-        y : ndarray of shape (n_samples,)
-            The component of each.
-
-        Raises
-        ------
-        ValueError
-            If `n_samples` is below 1.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
-                "sample."
-            )
-        random_state = check_random_state(self.random_state)
-        weights = self.weights_.astype(np.float64)
-        counts = random_state.multinomial(n_samples, weights / weights.sum())
-        draws = [
-            self._fitted_structure.sample(
-                k, int(count), self.covariances_, random_state, np.asarray(self.means_)
-            )
-            for k, count in enumerate(counts)
-        ]
-        return np.vstack(draws), np.repeat(np.arange(len(counts)), counts)
+    def _draw(self, k: int, n_samples: int, random_state: np.random.RandomState) -> FloatArray:
+        return self._fitted_structure.sample(
+            k, n_samples, self.covariances_, random_state, np.asarray(self.means_)
+        )
 
     # --- exchange -----------------------------------------------------------------------------
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
-
-        Callbacks, callables and random-number generators among the parameters are left out: the
-        loaded model has the defaults there.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Written in one step: a failure leaves what was there.
-        """
-        io.save_model(self, path)
 
     def to_sklearn(self) -> Any:
         """The same model as a `sklearn.mixture.GaussianMixture`, fitted where this one is."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
-from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context, clone
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -314,35 +312,8 @@ shape (n_samples, n_components), default="kmeans"
         with shared_n_threads(self.n_threads) as n_threads:
             return self._model.score(np.asarray(X, dtype=np.float64), n_threads, **wanted)
 
-    def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[Any]]:
-        """Random draws from the mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Grouped by component.
-        y : ndarray of shape (n_samples,)
-            The component of each.
-
-        Raises
-        ------
-        ValueError
-            If `n_samples` is below 1.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be 1 or more, but it is {n_samples}")
-        random_state = check_random_state(self.random_state)
-        counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        draws = [
-            component.members().draw(int(count), random_state)
-            for component, count in zip(self.components_, counts, strict=True)
-        ]
-        return np.vstack(draws), np.repeat(np.arange(len(counts)), counts)
+    def _draw(self, k: int, n_samples: int, random_state: np.random.RandomState) -> FloatArray:
+        return self.components_[k].members().draw(n_samples, random_state)
 
     @classmethod
     def from_string(cls, text: str, **parameters: Any) -> Self:
@@ -388,18 +359,6 @@ shape (n_samples, n_components), default="kmeans"
         """The fitted mixture as a formula; see `from_string`."""
         check_is_fitted(self)
         return formula_of(self.weights_, self.components_)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to a file; `fastem.load` reads it. No code is stored.
-
-        Callbacks, callables and random-number generators among the parameters are left out.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Written in one step: a failure leaves what was there.
-        """
-        io.save_model(self, path)
 
     def _get_state(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         return family_exchange.get_state(self)
