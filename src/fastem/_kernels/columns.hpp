@@ -5,7 +5,8 @@
 // LeVeque (1983), American Statistician 37, 242-247, so that a large offset costs no digits.
 //
 // A value that is NaN or infinite shows in the mean, which is then NaN or infinite too, whatever
-// its weight. A finite mean is of finite values.
+// its weight. A finite mean is of finite values. The mean of the logarithms is NaN where a value is
+// below the normal numbers, for which xsimd's logarithm is wrong.
 #pragma once
 
 #include <algorithm>
@@ -19,21 +20,30 @@ namespace fastem {
 inline constexpr index longest_column_block = 1024;
 inline constexpr index column_block(index n_columns) { return n_columns == 1 ? 1024 : 256; }
 
-// Mean, and sum of the weighted squares of the deviations from it.
+// Mean, and sum of the weighted squares of the deviations from it. The mean is the sum of two
+// numbers: what rounding one to a double would lose can be more than its way to the next mean.
 struct Deviations {
-    double mean = 0, squares = 0;
+    double mean = 0, rest = 0, squares = 0;
 
     // What others have, with their weight as a share of all.
     void add(const Deviations& other, double weight, double share) {
-        const double way = other.mean - mean;
-        mean += share * way;
+        if (weight == 0) {  // nothing so far, unless it is NaN
+            mean = other.mean + 0 * mean;
+            rest = other.rest;
+            squares = other.squares;
+            return;
+        }
+        const double way = (other.mean - mean) + (other.rest - rest);
+        const double step = share * way, sum = mean + step, back = sum - mean;
+        rest += (mean - (sum - back)) + (step - back);  // Knuth's sum without error
+        mean = sum;
         squares += other.squares + weight * share * way * way;
     }
 };
 
 // What is known of the values of a column.
 struct Column {
-    static constexpr index size = 8;  // in doubles, as it is stored
+    static constexpr index size = 10;  // in doubles, as it is stored
 
     double weight = 0;  // sum of the weights
     double low = std::numeric_limits<double>::infinity();
@@ -43,11 +53,17 @@ struct Column {
 
     Column() = default;
     explicit Column(const double* p)
-        : weight(p[0]), low(p[1]), high(p[2]), whole(p[3]), values{p[4], p[5]}, logs{p[6], p[7]} {}
+        : weight(p[0]),
+          low(p[1]),
+          high(p[2]),
+          whole(p[3]),
+          values{p[4], p[5], p[6]},
+          logs{p[7], p[8], p[9]} {}
 
     void store(double* p) const {
-        const double all[size] = {weight,      low,           high,      whole,
-                                  values.mean, values.squares, logs.mean, logs.squares};
+        const double all[size] = {weight,      low,         high,           whole,
+                                  values.mean, values.rest, values.squares, logs.mean,
+                                  logs.rest,   logs.squares};
         std::copy_n(all, size, p);
     }
 
@@ -88,10 +104,10 @@ Deviations deviations(const double* x, const double* w, index n, double about, d
             second[u] = xsimd::fma(part, away, second[u]);
         }
     const double way = sum_of(first);
-    if (!(weight > 0)) return {about + way, 0};
+    if (!(weight > 0)) return {about, way, 0};
     // NaN, which a comparison with 0 would hide, is kept
     const double squares = sum_of(second) - way * (way / weight);
-    return {about + way / weight, squares < 0 ? 0 : squares};
+    return {about, way / weight, squares < 0 ? 0 : squares};
 }
 
 // One block of one column, n a multiple of column_step. Unless weighted, each value counts 1.
@@ -139,8 +155,11 @@ Column block_column(const double* x, const double* w, double* log_x, index n) {
     found.weight = weighted ? sum_of(weight) : static_cast<double>(n);
     const double share = found.weight > 0 ? 1 / found.weight : 1;
     found.values = deviations<weighted>(x, w, n, sum_of(sum) * share, found.weight);
-    if constexpr (logs)
+    if constexpr (logs) {
         found.logs = deviations<weighted>(log_x, w, n, sum_of(log_sum) * share, found.weight);
+        if (!(found.low >= std::numeric_limits<double>::min()))
+            found.logs.mean = std::numeric_limits<double>::quiet_NaN();
+    }
     return found;
 }
 

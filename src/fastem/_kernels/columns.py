@@ -28,7 +28,8 @@ class ColumnMoments:
     means, squares : array
         Weighted mean, and weighted sum of the squared deviations from it.
     log_means, log_squares : array
-        The same of log x; 0 where they were not asked for.
+        The same of log x; 0 where they were not asked for. NaN where a value is not above 0, or
+        has less than all its digits (below 2.3e-308).
     """
 
     weight: float
@@ -44,7 +45,8 @@ class ColumnMoments:
     def finite(self) -> bool:
         """Whether all values, and all of these numbers, are finite.
 
-        No NaN or infinite value is overlooked. Finite ones can be so large that sums are not.
+        No NaN or infinite value is overlooked. Of finite ones so large that sums overflow, or so
+        small that there is no logarithm here, the numbers are not all finite either.
         """
         found = (self.means, self.squares, self.log_means, self.log_squares)
         return all(bool(np.isfinite(part).all()) for part in found)
@@ -81,5 +83,15 @@ def column_moments(
     runs = aligned_empty((min(n_blocks, _MAX_RUNS), n_columns, kernels.COLUMN_SIZE), np.float64)
     threads = min(len(runs), useful_threads(n_threads, n_rows, 1, n_columns))
     kernels.column_moments(readable(X), kernel_weights(weights), logs, runs, threads)
-    weight, low, high, whole, *rest = runs[0].T.copy()
-    return ColumnMoments(float(weight[0]), low, high, whole == 1, *rest)
+    weight, low, high, whole, mean, rest, squares, *of_logs = runs[0].T.copy()
+    log_mean, log_rest, log_squares = of_logs
+    return ColumnMoments(
+        weight=float(weight[0]),
+        low=low,
+        high=high,
+        whole=whole == 1,
+        means=mean + rest,
+        squares=squares,
+        log_means=log_mean + log_rest,
+        log_squares=log_squares,
+    )

@@ -267,7 +267,8 @@ def column_moments(
     bint logs,                  # IN  whether those of log x are wanted
     double[:, :, ::1] runs,     # SCRATCH (n_runs, n_columns, COLUMN_SIZE); OUT in the first: sum of
                                 #     the weights, least and greatest value, 1 where all are
-                                #     integers, mean and squares about it, of x and of log x
+                                #     integers; of x and of log x the mean, what its rounding has
+                                #     lost, and squares about it
     int n_threads,              # IN
 ):
     """Range and moments of each column, in one pass."""
