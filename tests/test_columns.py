@@ -9,7 +9,7 @@ import pytest
 from test_contract import isa_name, runnable_isas
 
 from fastem import mle
-from fastem._kernels.columns import ColumnMoments, column_moments
+from fastem._kernels.columns import ColumnMoments, column_moments, divide
 from fastem.families.registry import FAMILIES
 
 ARRAYS = ("low", "high", "whole", "means", "squares", "log_means", "log_squares")
@@ -175,6 +175,51 @@ def test_the_smallest_numbers_have_logarithms():
 def test_values_too_large_for_sums_are_not_finite(kernels):
     X = np.full((3000, 1), 1e306)
     assert not column_moments(X, kernels=kernels).finite
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 100, 5001])
+@pytest.mark.parametrize(
+    "bracket", [(-0.1, 0.3), (0.5, 0.5), (-np.inf, np.inf), (2.0, np.inf), (9.0, 9.0)]
+)
+def test_values_are_divided_by_a_bracket(kernels, n, bracket):
+    rng = np.random.default_rng(n)
+    x, weights = rng.integers(-8, 8, n) / 4, rng.uniform(size=n)
+    low, high = bracket
+    under, over = x < low, x > high
+    between = ~(under | over)
+    for w in (None, weights):
+        found = divide(x, w, low, high, kernels)
+        u = np.ones(n) if w is None else w
+        np.testing.assert_array_equal(found.inside, x[between])
+        assert (found.weights is None) == (w is None)
+        if w is not None:
+            np.testing.assert_array_equal(found.weights, w[between])
+        expected = [
+            fsum(u[under]),
+            fsum(u[under] * (low - x[under])),
+            fsum(u[over]),
+            fsum(u[over] * (x[over] - high)),
+        ]
+        np.testing.assert_allclose(found[2:], expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_likelihood_of_laplace_is_that_of_the_rows(weighted):
+    rng = np.random.default_rng(6)
+    X = rng.laplace(3.0, 2.0, (70_000, 2))
+    R = rng.integers(0, 3, (70_000, 1)).astype(float) if weighted else None
+    family = FAMILIES["Laplace"]()
+    statistics = family.accumulate_all(X, R, 2)
+    members = family.maximise(statistics)
+    median = members.loc[0]
+    counts = np.ones(70_000) if R is None else R[:, 0]
+    away = counts @ np.abs(X - median) / counts.sum()
+    np.testing.assert_allclose(members.scale[0], away, rtol=1e-12)
+    both = members.with_parameters(
+        loc=np.stack([median, median + 1]), scale=np.stack([away, away / 2])
+    )
+    expected = counts @ both.log_densities(X)
+    np.testing.assert_allclose(both.log_likelihood(statistics), expected, rtol=1e-12)
 
 
 # --- families -------------------------------------------------------------------------------------

@@ -389,6 +389,27 @@ void columns(const Case& c, Record& record) {
     }
 }
 
+// Values about a bracket; each run by one thread.
+void divisions(index n, Record& record) {
+    Random random;
+    constexpr index n_runs = 4;
+    Array<double> x(n), w(n), inside(n_runs * n), w_inside(n_runs * n), sums(n_runs * 5);
+    for (double& value : x) value = random.normal();
+    for (double& weight : w) weight = random.uniform();
+    std::fill(inside.begin(), inside.end(), 0.0);  // what is beyond the end is of nobody
+    std::fill(w_inside.begin(), w_inside.end(), 0.0);
+    each(n_runs, [&](index s, int thread) {
+        Sides sides;
+        const index n_inside =
+            divide(x.get(), s % 2 ? w.get() : nullptr, n, -0.1, 0.2, inside.get() + s * n,
+                   s % 2 ? w_inside.get() + s * n : nullptr, sides, pulse, thread);
+        const double found[] = {static_cast<double>(n_inside), sides.below, sides.away_below,
+                                sides.above, sides.away_above};
+        std::copy_n(found, 5, sums.get() + s * 5);
+    });
+    for (const auto* out : {&inside, &w_inside, &sums}) record.add(*out);
+}
+
 void factors(index n, index D, Record& record) {
     Random random;
     Array<double> matrices(n * D * D), out(n * D * D);
@@ -492,6 +513,8 @@ int main(int argc, char** argv) {
                           Case{512, 9, 2, false, false, false, true},
                           Case{1, 2, 1, false, true, false, false}})
         good &= same("columns", [&](Record& record) { columns(c, record); });
+    for (const index n : {1, 7, 8, 1000, 3001})
+        good &= same("divisions", [&](Record& record) { divisions(n, record); });
     for (const int D : {1, 2, 5, 33})
         good &= same("Cholesky factors", [&](Record& record) { factors(9, D, record); });
     std::puts(good ? "all kernels: the same bits on 1 and 4 threads" : "kernels are at fault");

@@ -228,4 +228,53 @@ inline void merge_columns(double* runs, index n_runs, index n_columns) {
             }
 }
 
+// Values on either side of a bracket: their weights, and how far they are from it in all.
+struct Sides {
+    double below = 0, away_below = 0, above = 0, away_above = 0;
+};
+
+// Divides n values into those below the least and above the greatest value of a bracket, and those
+// in it, which are listed. w: null for weights of 1. inside, w_inside: OUT, room for n each; the
+// latter only if there are weights. Returns how many are listed.
+inline index divide(const double* x, const double* w, index n, double low, double high,
+                    double* inside, double* w_inside, Sides& sides, Pulse& pulse, int thread) {
+    using V = vec<double>;
+    constexpr index L = lanes<double>;
+    Watch watch(pulse, thread);
+    const V lowest(low), highest(high), zero(0.0);
+    V below = zero, away_below = zero, above = zero, away_above = zero, weight(1.0);
+    index n_inside = 0, i = 0;
+    const auto list = [&](index place) {  // no branch, which could not be foreseen
+        inside[n_inside] = x[place];
+        if (w) w_inside[n_inside] = w[place];
+        n_inside += (x[place] >= low) & (x[place] <= high);
+    };
+    for (; i + L <= n; i += L) {
+        const V value = V::load_unaligned(x + i);
+        if (w) weight = V::load_unaligned(w + i);
+        const auto under = value < lowest, over = value > highest;
+        below += xsimd::select(under, weight, zero);
+        above += xsimd::select(over, weight, zero);
+        away_below += xsimd::select(under, weight * (lowest - value), zero);
+        away_above += xsimd::select(over, weight * (value - highest), zero);
+        if (!xsimd::all(under | over))
+            for (index l = 0; l < L; ++l) list(i + l);
+        if (watch.ends(L)) return 0;
+    }
+    sides = {xsimd::reduce_add(below), xsimd::reduce_add(away_below), xsimd::reduce_add(above),
+             xsimd::reduce_add(away_above)};
+    for (; i < n; ++i) {
+        const double u = w ? w[i] : 1.0;
+        if (x[i] < low) {
+            sides.below += u;
+            sides.away_below += u * (low - x[i]);
+        } else if (x[i] > high) {
+            sides.above += u;
+            sides.away_above += u * (x[i] - high);
+        }
+        list(i);
+    }
+    return n_inside;
+}
+
 }  // namespace fastem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -95,3 +96,48 @@ def column_moments(
         log_means=log_mean + log_rest,
         log_squares=log_squares,
     )
+
+
+class Divided(NamedTuple):
+    """Values about a bracket from a least to a greatest value.
+
+    Parameters
+    ----------
+    inside, weights : array of shape (m,)
+        The values in the bracket, in their order, and their weights (None where each counts 1).
+    below, above : float
+        Weight of the others.
+    away_below, away_above : float
+        Weighted sums of their distances from the bracket.
+    """
+
+    inside: FloatArray
+    weights: FloatArray | None
+    below: float
+    away_below: float
+    above: float
+    away_above: float
+
+
+def divide(
+    x: FloatArray,
+    weights: FloatArray | None,
+    low: float,
+    high: float,
+    kernels: ModuleType = default_kernels,
+) -> Divided:
+    """Divide values by a bracket, in one pass by the calling thread.
+
+    Parameters
+    ----------
+    x : array of shape (n,), float64, C-contiguous
+        With a value at least, none of them NaN.
+    weights : array of shape (n,), float64, C-contiguous, or None
+    low, high : float
+        Infinite where there is no bound.
+    """
+    inside = np.empty(len(x))
+    of_inside = np.empty(0 if weights is None else len(x))
+    n, *sides = kernels.divide(x, kernel_weights(weights), low, high, inside, of_inside)
+    found = None if weights is None else of_inside[:n].copy()
+    return Divided(inside[:n].copy(), found, *sides)
