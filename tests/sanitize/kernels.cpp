@@ -513,7 +513,7 @@ int main(int argc, char** argv) {
                           Case{512, 9, 2, false, false, false, true},
                           Case{1, 2, 1, false, true, false, false}})
         good &= same("columns", [&](Record& record) { columns(c, record); });
-    for (const index n : {1, 7, 8, 1000, 3001})
+    for (const int n : {1, 7, 8, 1000, 3001})
         good &= same("divisions", [&](Record& record) { divisions(n, record); });
     for (const int D : {1, 2, 5, 33})
         good &= same("Cholesky factors", [&](Record& record) { factors(9, D, record); });
