@@ -1,9 +1,11 @@
 """Maximum likelihood of single distributions, beside ``fit`` of scipy.stats.
 
+``fastem.mle.fit`` as a user calls it: it examines the values, fits, and has the log-likelihood.
 Both fit the same parameters to the same values, which are drawn from the family: where SciPy has
 more parameters (a location of the gamma distribution), the others are fixed. SciPy checks that all
 values are finite, and so does fastem. Where SciPy maximises numerically over all values it gets
-fewer of them, as the name of the row says.
+fewer of them, as the name of the row says. SciPy knows no weights: fastem's fit with a weight for
+each value, which are examined too, stands beside SciPy's fit without.
 """
 
 from __future__ import annotations
@@ -17,27 +19,28 @@ from scipy import stats
 
 from benchmarks.measure import in_turn, timed
 from benchmarks.report import milliseconds, number, progress
+from fastem import mle
 from fastem.families.registry import FAMILIES
 
 _AGREEMENT = 1e-3  # SciPy's simplex search stops early
-_SETTLED = 1e-9  # of the parameters of a family whose fit is repeated
-_MOST_STEPS = 500
 
 
 @dataclass(frozen=True)
 class OneFit:
-    """Values (n, 1), and how SciPy fits them.
+    """Values, and how SciPy fits them.
 
     Attributes
     ----------
     truth : Family
-    X : array of shape (n, 1)
+    x : array of shape (n,)
+    weights : array of shape (n,)
     scipy : callable
         Takes the values (n,), and returns SciPy's parameters in fastem's order.
     """
 
     truth: Any
-    X: Any
+    x: Any
+    weights: Any
     scipy: Callable[[Any], tuple[float, ...]]
 
 
@@ -63,7 +66,8 @@ class Workload:
         values = self.truth.sample(int(min(self.n_values, 1e4) if quick else self.n_values), 0)
         return OneFit(
             self.truth,
-            values.reshape(-1, 1),
+            values,
+            np.random.default_rng(0).uniform(0.5, 1.5, len(values)),
             lambda x: self.order(*self.distribution.fit(x, **self.fixed)),
         )
 
@@ -90,34 +94,27 @@ WORKLOADS = (
 )
 
 
-def fitted(family: Any, X: Any, n_threads: int) -> Any:
-    """The maximum likelihood: one step, or as many as change the parameters."""
-    members = family
-    for _ in range(_MOST_STEPS if family.iterative else 1):
-        before, members = members, members.maximise(members.accumulate_all(X, None, n_threads))
-        if before.known and all(
-            np.allclose(old, new, rtol=_SETTLED, atol=0)
-            for old, new in zip(
-                before.parameters.values(), members.parameters.values(), strict=True
-            )
-        ):
-            break
-    return members.member(0).scalar()
-
-
 def measure(problem: OneFit, rounds: int, n_threads: int) -> list[str]:
     """Time both in turn."""
     family = type(problem.truth)()
     found: dict[str, tuple[float, ...]] = {}
 
     def ours() -> None:
-        found["fastem"] = tuple(fitted(family, problem.X, n_threads).parameters.values())
+        fit = mle.fit(family, problem.x, n_threads=n_threads)
+        found["fastem"] = tuple(fit.parameters.values())
+
+    def weighted() -> None:
+        mle.fit(family, problem.x, sample_weight=problem.weights, n_threads=n_threads)
 
     def theirs() -> None:
-        found["scipy"] = problem.scipy(problem.X[:, 0])
+        found["scipy"] = problem.scipy(problem.x)
 
     ours()
-    tasks = {"fastem": lambda: timed(ours), "scipy": lambda: timed(theirs)}
+    tasks = {
+        "fastem": lambda: timed(ours),
+        "weighted": lambda: timed(weighted),
+        "scipy": lambda: timed(theirs),
+    }
     samples = in_turn(tasks, rounds)
     if not np.allclose(found["fastem"], found["scipy"], rtol=_AGREEMENT):
         progress(f"fastem has {found['fastem']}, where SciPy has {found['scipy']}")
@@ -125,9 +122,11 @@ def measure(problem: OneFit, rounds: int, n_threads: int) -> list[str]:
         milliseconds(samples["fastem"].median),
         milliseconds(samples["scipy"].median),
         number(samples["scipy"].ratio_to(samples["fastem"]), "x"),
+        milliseconds(samples["weighted"].median),
+        number(samples["scipy"].ratio_to(samples["weighted"]), "x"),
     ]
 
 
 def header(peers: Any) -> list[str]:
     """Name the columns of `measure`."""
-    return ["fastem ms", "scipy fit ms", "/ fastem"]
+    return ["fastem ms", "scipy fit ms", "/ fastem", "weighted ms", "scipy / weighted"]

@@ -70,6 +70,7 @@ import sys, time
 import numpy as np
 import fastem
 from fastem import GaussianMixture
+from fastem._kernels.columns import column_moments
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60_000, 64))
@@ -92,6 +93,9 @@ def fit_many():
 
 def side_by_side():
     GaussianMixture(8, n_init=32, tol=0, max_iter=10_000, n_threads=2).fit(X[:2000, :5])
+
+def columns():
+    column_moments(np.broadcast_to(X[0], (20_000_000, 64)), n_threads=2)
 
 def factorise():
     from fastem.covariances import COVARIANCES
@@ -116,7 +120,7 @@ print("whole")
 
 @unix
 @pytest.mark.parametrize(
-    "work", ["fit", "kmeans", "predict", "fit_many", "side_by_side", "factorise"]
+    "work", ["fit", "kmeans", "predict", "fit_many", "side_by_side", "factorise", "columns"]
 )
 def test_ctrl_c_is_heard_at_any_moment(work):
     with subprocess.Popen(

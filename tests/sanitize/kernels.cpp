@@ -14,6 +14,7 @@
 
 #include <omp.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "cholesky.hpp"
+#include "columns.hpp"
 #include "judge.hpp"
 #include "structures.hpp"
 
@@ -366,6 +368,48 @@ template <class T> void kmeans(const Case& c, Record& record) {
     record.add(fits);
 }
 
+// Moments of columns, with logarithms and without, in runs of whole blocks.
+void columns(const Case& c, Record& record) {
+    Random random;
+    const Data<double> data(c, random);
+    const index size = column_block(c.D), n_blocks = (c.n_rows + size - 1) / size;
+    const index n_runs = std::min(n_blocks, index{3});
+    for (double& x : data.X) x = std::abs(x);
+    for (const bool logs : {false, true}) {
+        Array<double> runs(n_runs * c.D * Column::size), all(c.D * Column::size);
+        each(n_runs, [&](index s, int thread) {
+            column_moments(data.X.get(), data.row_stride, data.column_stride, c.D,
+                           data.weights.get(), logs, size * part(s, n_runs, n_blocks),
+                           std::min(c.n_rows, size * part(s + 1, n_runs, n_blocks)),
+                           runs.get() + s * c.D * Column::size, pulse, thread);
+        });
+        merge_columns(runs.get(), n_runs, c.D);
+        std::copy_n(runs.get(), c.D * Column::size, all.get());
+        record.add(all);
+    }
+}
+
+// Values about a bracket; each run by one thread.
+void divisions(index n, Record& record) {
+    Random random;
+    constexpr index n_runs = 4;
+    Array<double> x(n), w(n), inside(n_runs * n), w_inside(n_runs * n), sums(n_runs * 5);
+    for (double& value : x) value = random.normal();
+    for (double& weight : w) weight = random.uniform();
+    std::fill(inside.begin(), inside.end(), 0.0);  // what is beyond the end is of nobody
+    std::fill(w_inside.begin(), w_inside.end(), 0.0);
+    each(n_runs, [&](index s, int thread) {
+        Sides sides;
+        const index n_inside =
+            divide(x.get(), s % 2 ? w.get() : nullptr, n, -0.1, 0.2, inside.get() + s * n,
+                   s % 2 ? w_inside.get() + s * n : nullptr, sides, pulse, thread);
+        const double found[] = {static_cast<double>(n_inside), sides.below, sides.away_below,
+                                sides.above, sides.away_above};
+        std::copy_n(found, 5, sums.get() + s * 5);
+    });
+    for (const auto* out : {&inside, &w_inside, &sums}) record.add(*out);
+}
+
 void factors(index n, index D, Record& record) {
     Random random;
     Array<double> matrices(n * D * D), out(n * D * D);
@@ -463,6 +507,14 @@ int main(int argc, char** argv) {
     if (asked == "race") plant = Plant::race;
     if (asked == "overread") plant = Plant::overread;
     bool good = hand_out() && all_kernels<double>("float64") && all_kernels<float>("float32");
+    for (const Case& c : {Case{5000, 1, 3, false, true, false, true},
+                          Case{5000, 1, 3, false, false, false, false},
+                          Case{701, 19, 2, false, true, false, false},
+                          Case{512, 9, 2, false, false, false, true},
+                          Case{1, 2, 1, false, true, false, false}})
+        good &= same("columns", [&](Record& record) { columns(c, record); });
+    for (const int n : {1, 7, 8, 1000, 3001})
+        good &= same("divisions", [&](Record& record) { divisions(n, record); });
     for (const int D : {1, 2, 5, 33})
         good &= same("Cholesky factors", [&](Record& record) { factors(9, D, record); });
     std::puts(good ? "all kernels: the same bits on 1 and 4 threads" : "kernels are at fault");

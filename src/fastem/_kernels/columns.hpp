@@ -5,7 +5,8 @@
 // LeVeque (1983), American Statistician 37, 242-247, so that a large offset costs no digits.
 //
 // A value that is NaN or infinite shows in the mean, which is then NaN or infinite too, whatever
-// its weight. A finite mean is of finite values.
+// its weight. A finite mean is of finite values. The mean of the logarithms is NaN where a value is
+// below the normal numbers, for which xsimd's logarithm is wrong.
 #pragma once
 
 #include <algorithm>
@@ -19,21 +20,30 @@ namespace fastem {
 inline constexpr index longest_column_block = 1024;
 inline constexpr index column_block(index n_columns) { return n_columns == 1 ? 1024 : 256; }
 
-// Mean, and sum of the weighted squares of the deviations from it.
+// Mean, and sum of the weighted squares of the deviations from it. The mean is the sum of two
+// numbers: what rounding one to a double would lose can be more than its way to the next mean.
 struct Deviations {
-    double mean = 0, squares = 0;
+    double mean = 0, rest = 0, squares = 0;
 
     // What others have, with their weight as a share of all.
     void add(const Deviations& other, double weight, double share) {
-        const double way = other.mean - mean;
-        mean += share * way;
+        if (weight == 0) {  // nothing so far, unless it is NaN
+            mean = other.mean + 0 * mean;
+            rest = other.rest;
+            squares = other.squares;
+            return;
+        }
+        const double way = (other.mean - mean) + (other.rest - rest);
+        const double step = share * way, sum = mean + step, back = sum - mean;
+        rest += (mean - (sum - back)) + (step - back);  // Knuth's sum without error
+        mean = sum;
         squares += other.squares + weight * share * way * way;
     }
 };
 
 // What is known of the values of a column.
 struct Column {
-    static constexpr index size = 8;  // in doubles, as it is stored
+    static constexpr index size = 10;  // in doubles, as it is stored
 
     double weight = 0;  // sum of the weights
     double low = std::numeric_limits<double>::infinity();
@@ -43,11 +53,17 @@ struct Column {
 
     Column() = default;
     explicit Column(const double* p)
-        : weight(p[0]), low(p[1]), high(p[2]), whole(p[3]), values{p[4], p[5]}, logs{p[6], p[7]} {}
+        : weight(p[0]),
+          low(p[1]),
+          high(p[2]),
+          whole(p[3]),
+          values{p[4], p[5], p[6]},
+          logs{p[7], p[8], p[9]} {}
 
     void store(double* p) const {
-        const double all[size] = {weight,      low,           high,      whole,
-                                  values.mean, values.squares, logs.mean, logs.squares};
+        const double all[size] = {weight,      low,         high,           whole,
+                                  values.mean, values.rest, values.squares, logs.mean,
+                                  logs.rest,   logs.squares};
         std::copy_n(all, size, p);
     }
 
@@ -88,10 +104,10 @@ Deviations deviations(const double* x, const double* w, index n, double about, d
             second[u] = xsimd::fma(part, away, second[u]);
         }
     const double way = sum_of(first);
-    if (!(weight > 0)) return {about + way, 0};
+    if (!(weight > 0)) return {about, way, 0};
     // NaN, which a comparison with 0 would hide, is kept
     const double squares = sum_of(second) - way * (way / weight);
-    return {about + way / weight, squares < 0 ? 0 : squares};
+    return {about, way / weight, squares < 0 ? 0 : squares};
 }
 
 // One block of one column, n a multiple of column_step. Unless weighted, each value counts 1.
@@ -139,8 +155,11 @@ Column block_column(const double* x, const double* w, double* log_x, index n) {
     found.weight = weighted ? sum_of(weight) : static_cast<double>(n);
     const double share = found.weight > 0 ? 1 / found.weight : 1;
     found.values = deviations<weighted>(x, w, n, sum_of(sum) * share, found.weight);
-    if constexpr (logs)
+    if constexpr (logs) {
         found.logs = deviations<weighted>(log_x, w, n, sum_of(log_sum) * share, found.weight);
+        if (!(found.low >= std::numeric_limits<double>::min()))
+            found.logs.mean = std::numeric_limits<double>::quiet_NaN();
+    }
     return found;
 }
 
@@ -207,6 +226,55 @@ inline void merge_columns(double* runs, index n_runs, index n_columns) {
                 sum.add(Column(runs + (s + stride) * run + e));
                 sum.store(runs + s * run + e);
             }
+}
+
+// Values on either side of a bracket: their weights, and how far they are from it in all.
+struct Sides {
+    double below = 0, away_below = 0, above = 0, away_above = 0;
+};
+
+// Divides n values into those below the least and above the greatest value of a bracket, and those
+// in it, which are listed. w: null for weights of 1. inside, w_inside: OUT, room for n each; the
+// latter only if there are weights. Returns how many are listed.
+inline index divide(const double* x, const double* w, index n, double low, double high,
+                    double* inside, double* w_inside, Sides& sides, Pulse& pulse, int thread) {
+    using V = vec<double>;
+    constexpr index L = lanes<double>;
+    Watch watch(pulse, thread);
+    const V lowest(low), highest(high), zero(0.0);
+    V below = zero, away_below = zero, above = zero, away_above = zero, weight(1.0);
+    index n_inside = 0, i = 0;
+    const auto list = [&](index place) {  // no branch, which could not be foreseen
+        inside[n_inside] = x[place];
+        if (w) w_inside[n_inside] = w[place];
+        n_inside += (x[place] >= low) & (x[place] <= high);
+    };
+    for (; i + L <= n; i += L) {
+        const V value = V::load_unaligned(x + i);
+        if (w) weight = V::load_unaligned(w + i);
+        const auto under = value < lowest, over = value > highest;
+        below += xsimd::select(under, weight, zero);
+        above += xsimd::select(over, weight, zero);
+        away_below += xsimd::select(under, weight * (lowest - value), zero);
+        away_above += xsimd::select(over, weight * (value - highest), zero);
+        if (!xsimd::all(under | over))
+            for (index l = 0; l < L; ++l) list(i + l);
+        if (watch.ends(L)) return 0;
+    }
+    sides = {xsimd::reduce_add(below), xsimd::reduce_add(away_below), xsimd::reduce_add(above),
+             xsimd::reduce_add(away_above)};
+    for (; i < n; ++i) {
+        const double u = w ? w[i] : 1.0;
+        if (x[i] < low) {
+            sides.below += u;
+            sides.away_below += u * (low - x[i]);
+        } else if (x[i] > high) {
+            sides.above += u;
+            sides.away_above += u * (x[i] - high);
+        }
+        list(i);
+    }
+    return n_inside;
 }
 
 }  // namespace fastem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class ColumnMoments:
     means, squares : array
         Weighted mean, and weighted sum of the squared deviations from it.
     log_means, log_squares : array
-        The same of log x; 0 where they were not asked for.
+        The same of log x; 0 where they were not asked for. NaN where a value is not above 0, or
+        has less than all its digits (below 2.3e-308).
     """
 
     weight: float
@@ -44,7 +46,8 @@ class ColumnMoments:
     def finite(self) -> bool:
         """Whether all values, and all of these numbers, are finite.
 
-        No NaN or infinite value is overlooked. Finite ones can be so large that sums are not.
+        No NaN or infinite value is overlooked. Of finite ones so large that sums overflow, or so
+        small that there is no logarithm here, the numbers are not all finite either.
         """
         found = (self.means, self.squares, self.log_means, self.log_squares)
         return all(bool(np.isfinite(part).all()) for part in found)
@@ -81,5 +84,60 @@ def column_moments(
     runs = aligned_empty((min(n_blocks, _MAX_RUNS), n_columns, kernels.COLUMN_SIZE), np.float64)
     threads = min(len(runs), useful_threads(n_threads, n_rows, 1, n_columns))
     kernels.column_moments(readable(X), kernel_weights(weights), logs, runs, threads)
-    weight, low, high, whole, *rest = runs[0].T.copy()
-    return ColumnMoments(float(weight[0]), low, high, whole == 1, *rest)
+    weight, low, high, whole, mean, rest, squares, *of_logs = runs[0].T.copy()
+    log_mean, log_rest, log_squares = of_logs
+    return ColumnMoments(
+        weight=float(weight[0]),
+        low=low,
+        high=high,
+        whole=whole == 1,
+        means=mean + rest,
+        squares=squares,
+        log_means=log_mean + log_rest,
+        log_squares=log_squares,
+    )
+
+
+class Divided(NamedTuple):
+    """Values about a bracket from a least to a greatest value.
+
+    Parameters
+    ----------
+    inside, weights : array of shape (m,)
+        The values in the bracket, in their order, and their weights (None where each counts 1).
+    below, above : float
+        Weight of the others.
+    away_below, away_above : float
+        Weighted sums of their distances from the bracket.
+    """
+
+    inside: FloatArray
+    weights: FloatArray | None
+    below: float
+    away_below: float
+    above: float
+    away_above: float
+
+
+def divide(
+    x: FloatArray,
+    weights: FloatArray | None,
+    low: float,
+    high: float,
+    kernels: ModuleType = default_kernels,
+) -> Divided:
+    """Divide values by a bracket, in one pass by the calling thread.
+
+    Parameters
+    ----------
+    x : array of shape (n,), float64, C-contiguous
+        With a value at least, none of them NaN.
+    weights : array of shape (n,), float64, C-contiguous, or None
+    low, high : float
+        Infinite where there is no bound.
+    """
+    inside = np.empty(len(x))
+    of_inside = np.empty(0 if weights is None else len(x))
+    n, *sides = kernels.divide(x, kernel_weights(weights), low, high, inside, of_inside)
+    found = None if weights is None else of_inside[:n].copy()
+    return Divided(inside[:n].copy(), found, *sides)

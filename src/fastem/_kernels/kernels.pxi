@@ -91,6 +91,11 @@ cdef extern from "columns.hpp" namespace "fastem" nogil:
         const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, bint, Py_ssize_t,
         Py_ssize_t, double*, Pulse&, int)
     void merge_columns(double*, Py_ssize_t, Py_ssize_t)
+    cppclass Sides:
+        double below, away_below, above, away_above
+    Py_ssize_t divide_ "fastem::divide"(
+        const double*, const double*, Py_ssize_t, double, double, double*, double*, Sides&, Pulse&,
+        int)
 
 
 cdef extern from "cholesky.hpp" namespace "fastem" nogil:
@@ -267,7 +272,8 @@ def column_moments(
     bint logs,                  # IN  whether those of log x are wanted
     double[:, :, ::1] runs,     # SCRATCH (n_runs, n_columns, COLUMN_SIZE); OUT in the first: sum of
                                 #     the weights, least and greatest value, 1 where all are
-                                #     integers, mean and squares about it, of x and of log x
+                                #     integers; of x and of log x the mean, what its rounding has
+                                #     lost, and squares about it
     int n_threads,              # IN
 ):
     """Range and moments of each column, in one pass."""
@@ -291,6 +297,31 @@ def column_moments(
             s = pulse.next(threadid())
     _end(pulse)
     merge_columns(&runs[0, 0, 0], n_runs, n_columns)
+
+
+def divide(
+    const double[::1] x,        # IN  (n,)
+    const double[::1] weights,  # IN  (n,) or empty
+    double low,                 # IN
+    double high,                # IN
+    double[::1] inside,         # OUT (n,): in its beginning, the values from low to high
+    double[::1] w_inside,       # OUT (n,) or empty: and their weights
+):
+    """Values about a bracket, by the thread that calls.
+
+    Returns how many are inside, the weight of what is below, the weighted sum of the distances from
+    there to `low`, the weight of what is above, and the sum of the distances to `high`.
+    """
+    cdef Sides sides
+    cdef Py_ssize_t n_inside
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    with nogil:
+        n_inside = divide_(
+            &x[0], &weights[0] if weights.shape[0] else NULL, x.shape[0], low, high, &inside[0],
+            &w_inside[0] if w_inside.shape[0] else NULL, sides, pulse, 0)
+    _end(pulse)
+    return n_inside, sides.below, sides.away_below, sides.above, sides.away_above
 
 
 def pack_tiles(

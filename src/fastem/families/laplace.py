@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .._kernels.columns import column_moments
 from .base import Family, FloatArray, collapsed, degenerate
 from .domains import POSITIVE, REAL
 from .sample import WeightedRows
@@ -51,15 +52,18 @@ class Laplace(Family):
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> WeightedRows:
         return WeightedRows(((X, responsibilities),))
 
+    def _compiled(
+        self, X: FloatArray, responsibilities: FloatArray | None, n_threads: int
+    ) -> WeightedRows | None:
+        """The rows, which are only looked at in blocks where a value is not finite."""
+        if not X.size or X.dtype != np.float64:
+            return None
+        if not column_moments(X, n_threads=n_threads).finite:
+            return None
+        return WeightedRows(((X, responsibilities),), n_threads)
+
     def maximise(self, statistics: WeightedRows) -> Self:
-        loc = statistics.medians()
-
-        def deviations(x: FloatArray, w: FloatArray | None, k: int, d: int) -> tuple[Any, ...]:
-            away = x - loc[k, d]
-            np.abs(away, out=away)
-            return (len(x), away.sum()) if w is None else (w.sum(), w @ away)
-
-        weight, away = statistics.each(deviations).sum(axis=0)
+        loc, weight, away = statistics.about_medians()
         scale = np.divide(away, weight, out=np.zeros_like(away), where=weight > 0)
         if collapsed(scale, loc).any():
             raise degenerate(
@@ -68,6 +72,11 @@ class Laplace(Family):
                 "Remove such columns, or use fewer components",
             )
         return self.with_parameters(loc=loc, scale=scale)
+
+    def log_likelihood(self, statistics: WeightedRows) -> FloatArray:
+        weight, away = statistics.distances(self.loc)
+        terms = away / self.scale + weight * np.log(2 * self.scale)
+        return np.asarray(-terms.sum(axis=1))
 
     def scipy(self) -> Any:
         from scipy import stats

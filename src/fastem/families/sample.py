@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels.columns import Divided, divide
 from .passes import Threaded, blocks, each
 
 FloatArray = NDArray[Any]
@@ -105,6 +106,13 @@ class WeightedRows(Threaded):
         Half of it or more: of an even number of equal weights it is the lower of the two in the
         middle. Only values near the median of a sample are ever sorted.
         """
+        return self.about_medians()[0]
+
+    def about_medians(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Weighted medians, sums of the weights, and of weighted distances from the medians.
+
+        All in one pass, (K, D) each; see `medians`.
+        """
         X, R = self.sampled()
         K, D = self.n_members, self.n_columns
         alike = self.parts[0][1] is None
@@ -113,36 +121,76 @@ class WeightedRows(Threaded):
             for d in range(D):
                 brackets[k, d] = _bracket(X[:, d], None if alike else R[:, k])
 
-        def near(x: FloatArray, w: FloatArray | None, k: int, d: int) -> list[Any]:
-            low, high = brackets[k, d]
-            below, close = x < low, (x >= low) & (x <= high)
-            if w is None:
-                values = x[close]
-                return [len(x), np.count_nonzero(below), values, values[:0]]
-            return [w.sum(), w @ below.astype(np.float64), x[close], w[close]]
+        def near(x: FloatArray, w: FloatArray | None, k: int, d: int) -> Divided:
+            return divide(x, w, *brackets[k, d])
 
         found = each(lambda block: self._of_block(block, near), self._blocks(), self.n_threads)
-        result = np.empty((K, D))
+        result = np.empty((3, K, D))
         for k in range(K):
             for d in range(D):
-                parts = [block[k][d] for block in found]
-                whole, below = (sum(part[i] for part in parts) for i in range(2))
-                values, weights = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
-                inside = len(values) if alike else weights.sum()
-                if below < whole / 2 <= below + inside:
-                    result[k, d] = weighted_quantile(
-                        values, None if alike else weights, whole / 2 - below
-                    )
-                else:  # the order of the rows has misled the sample
-                    result[k, d] = self._median_of_all(k, d)
-        return result
+                about = _joined([block[k][d] for block in found])
+                if not 0 < _half(about) <= _inside(about):
+                    about = self._all(k, d)  # the order of the rows has misled the sample
+                median = weighted_quantile(about.inside, about.weights, _half(about))
+                low, high = brackets[k, d]
+                result[:, k, d] = median, *_distances(about, low, high, median)
+        return result[0], result[1], result[2]
 
-    def _median_of_all(self, k: int, d: int) -> float:
+    def distances(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of the only member's rows, the sums of the weights and of the weighted distances from
+        points (M, D): (M, D) each."""
+
+        def away(x: FloatArray, w: FloatArray | None, k: int, d: int) -> list[float]:
+            sums = [
+                _distances(divide(x, w, point, point), point, point, point)
+                for point in points[:, d].tolist()
+            ]
+            return [number for column in zip(*sums, strict=True) for number in column]
+
+        sums = self.each(away).sum(axis=0)[:, 0]
+        return sums[: len(points)], sums[len(points) :]
+
+    def _all(self, k: int, d: int) -> Divided:
+        """All values of a column as if in a bracket."""
         values = np.concatenate([X[:, d] for X, _ in self.parts])
         if self.parts[0][1] is None:
-            return weighted_quantile(values, None, len(values) / 2)
+            return Divided(values, None, 0.0, 0.0, 0.0, 0.0)
         weights = np.concatenate([R[:, k] for _, R in self.parts if R is not None])
-        return weighted_quantile(values, weights, weights.sum() / 2)
+        return Divided(values, weights, 0.0, 0.0, 0.0, 0.0)
+
+
+def _joined(parts: Sequence[Divided]) -> Divided:
+    """What several blocks have about one bracket."""
+    weights = [part.weights for part in parts if part.weights is not None]
+    return Divided(
+        np.concatenate([part.inside for part in parts]),
+        np.concatenate(weights) if weights else None,
+        below=sum(part.below for part in parts),
+        away_below=sum(part.away_below for part in parts),
+        above=sum(part.above for part in parts),
+        away_above=sum(part.away_above for part in parts),
+    )
+
+
+def _inside(about: Divided) -> float:
+    return float(len(about.inside) if about.weights is None else about.weights.sum())
+
+
+def _half(about: Divided) -> float:
+    """Half of the weight of all, less what is below."""
+    return (about.below + about.above + _inside(about)) / 2 - about.below
+
+
+def _distances(about: Divided, low: float, high: float, point: float) -> tuple[float, float]:
+    """Sum of the weights, and of weighted distances from a point in the bracket."""
+    weight = about.below + about.above + _inside(about)
+    away = np.abs(about.inside - point)
+    total = away.sum() if about.weights is None else about.weights @ away
+    if about.below:
+        total += about.away_below + about.below * (point - low)
+    if about.above:
+        total += about.away_above + about.above * (high - point)
+    return weight, float(total)
 
 
 def weighted_quantile(values: FloatArray, weights: FloatArray | None, below: float) -> float:
