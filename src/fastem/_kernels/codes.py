@@ -15,7 +15,7 @@ from .rows import FloatArray, aligned_empty, kernel_weights, n_slots, readable, 
 
 __all__ = ["CodedRows", "CodedWorkspace", "coded"]
 
-# Fewer columns are read faster as they are
+# Of fewer columns there is little to gain: exp takes the time, and few different rows are counted
 _FEWEST_COLUMNS = 8
 _SOME = 64  # rows that tell at once that most data are something else
 _LINE = 8  # doubles of a cache line
@@ -72,7 +72,7 @@ def coded(
         For this and for every pass over these rows.
     kernels : module, default=the one chosen at import
     fewest_columns : int, default=8
-        None too where there are fewer: codes would be no faster.
+        None too where there are fewer: there would be little to gain.
 
     Returns
     -------
