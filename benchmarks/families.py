@@ -6,7 +6,8 @@ is near the truth: weights 1/K, means off by 3 % of theirs at most.
 ===========  ==============================================================================
 name         program
 ===========  ==============================================================================
-fastem       the compiled statistic kernel, `Workspace` with the structure "Linear"
+fastem       the compiled statistic kernel, `Workspace` with the structure "Linear"; of statistics
+             that are all 0 or 1, in float64, `CodedWorkspace`, as a fit chooses it
 numpy        NumPy with care: blocks of rows that stay in cache, one exp a pair
 logsumexp    NumPy as it is written down: X @ eta.T + c, scipy's logsumexp, exp, R.T @ X
 pomegranate  pomegranate 1 (torch), which computes in float32
@@ -28,6 +29,7 @@ from scipy.special import gammaln, logit, logsumexp
 from benchmarks.numpy_twin import responsibilities_of
 from benchmarks.peers import NotOfferedError, Outcome, Parameters, Peer
 from fastem._kernels import STRUCTURES
+from fastem._kernels.codes import CodedWorkspace, coded
 from fastem._kernels.rows import Rows, Workspace
 
 Array = NDArray[np.floating[Any]]
@@ -177,19 +179,26 @@ class Kernel(Statistics):
     install = "pip install -e ."
 
     def expectation(self, problem: FamilyProblem) -> Callable[..., tuple[Array, Array, float]]:
-        rows = Rows(problem.X, None, self.n_threads)
-        workspace = Workspace(rows, STRUCTURES["Linear"], len(problem.means))
-        workspace.begin()
+        workspace: Workspace | CodedWorkspace
+        K, codes = len(problem.means), None
+        if problem.X.dtype == np.float64:
+            codes = coded(problem.X, None, self.n_threads)
+        if codes is not None:
+            workspace = CodedWorkspace(codes, K)
+        else:
+            workspace = Workspace(Rows(problem.X, None, self.n_threads), STRUCTURES["Linear"], K)
+            workspace.begin()
+        shift = workspace.rows.shift
 
         def expectation(constants: Array, eta: Array) -> tuple[Array, Array, float]:
             counts, first, _, total = workspace.accumulate(
                 {
-                    "constants": constants + eta @ rows.shift,
+                    "constants": constants + eta @ shift,
                     "means": eta,
                     "precisions_cholesky": np.empty(0),
                 }
             )
-            return counts, first + counts[:, np.newaxis] * rows.shift, total
+            return counts, first + counts[:, np.newaxis] * shift, total
 
         return expectation
 

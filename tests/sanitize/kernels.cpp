@@ -25,6 +25,7 @@
 
 #include "cholesky.hpp"
 #include "columns.hpp"
+#include "codes.hpp"
 #include "judge.hpp"
 #include "structures.hpp"
 
@@ -456,6 +457,42 @@ bool hand_out() {
     return true;
 }
 
+// Rows of 0 and 1 as codes, and a pass over them.
+void codes(const Case& c, Record& record) {
+    Random random;
+    const index D = c.D, K = c.K, n_blocks = Codes::n_blocks(c.n_rows);
+    const index n_slots = std::min<index>(n_blocks, 5), size = align(Codes::slot_size(D, K));
+    Array<double> X(c.n_rows * D), weights(c.weighted ? c.n_rows : 0), constants(K), eta(K * D);
+    for (double& x : X) x = random.uniform() < 0.4;
+    for (double& w : weights) w = random.uniform();
+    for (double& a : constants) a = -random.uniform();
+    for (double& e : eta) e = random.normal();
+    Array<Codes::Code> of_rows(n_blocks * Codes::block_rows * Codes::positions(D));
+    Array<Codes::Code> of_columns(n_blocks * Codes::block_groups * D);
+    each(n_blocks, [&](index b, int thread) {
+        Codes::pack(X.get(), c.column_major ? 1 : D, c.column_major ? c.n_rows : 1, c.n_rows, D, b,
+                    b + 1, of_rows.get(), of_columns.get(), pulse, thread);
+    });
+    Array<double> parameters(Codes::parameters_size(D, K)), slots(n_slots * size);
+    std::fill(slots.begin(), slots.end(), 0.0);  // what lies behind a slot is added up with it
+    const Arenas<double> arenas(Codes::scratch_size(K));
+    Codes::pack_parameters(constants.get(), eta.get(), D, K, parameters.get(), pulse, 0);
+    each(n_slots, [&](index s, int thread) {
+        Codes::accumulate(of_rows.get(), of_columns.get(), weights.get(), c.n_rows, D,
+                          parameters.get(), K, fit_cut<double>, part(s, n_slots, n_blocks),
+                          part(s + 1, n_slots, n_blocks), arenas.of(thread), &slots[s * size],
+                          pulse, thread);
+    });
+    merge_slots(slots.get(), n_slots, size, 0, size, pulse, 0);
+    Array<double> counts(K), first(K * D);
+    Codes::unpack(slots.get(), D, K, counts.get(), first.get());
+    record.add(counts);
+    record.add(first);
+    record.add(slots);
+    record.add(of_rows);
+    record.add(of_columns);
+}
+
 // On one thread, then on four; whether the bits are the same.
 template <class Run> bool same(const std::string& what, Run&& run) {
     Record serial, parallel;
@@ -494,6 +531,8 @@ template <class T> bool all_kernels(const char* type) {
             });
         if (c.K <= c.n_rows)
             good &= same("k-means" + size, [&](Record& record) { kmeans<T>(c, record); });
+        if constexpr (std::is_same_v<T, double>)
+            good &= same("codes" + size, [&](Record& record) { codes(c, record); });
     }
     return good;
 }

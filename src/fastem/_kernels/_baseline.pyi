@@ -81,6 +81,29 @@ def accumulate(
     tally: _Array,
     n_threads: int,
 ) -> None: ...
+
+CODE_BLOCK: int
+CODE_BITS: int
+
+def code_parameters_size(n_features: int, n_components: int) -> int: ...
+def code_slot_size(n_features: int, n_components: int) -> int: ...
+def code_scratch_size(n_components: int) -> int: ...
+def pack_codes(X: _Array, of_rows: _Array, of_columns: _Array, n_threads: int) -> bool: ...
+def accumulate_codes(
+    of_rows: _Array,
+    of_columns: _Array,
+    sample_weight: _Array,
+    n_rows: int,
+    constants: _Array,
+    eta: _Array,
+    cut: float,
+    parameters: _Array,
+    arena: _Array,
+    slots: _Array,
+    counts: _Array,
+    first: _Array,
+    n_threads: int,
+) -> float: ...
 def pack_many(X: _Array, layout: _Array, shift: _Array, tiles: _Array, n_threads: int) -> None: ...
 def accumulate_many(
     structure: int,

@@ -98,6 +98,24 @@ cdef extern from "columns.hpp" namespace "fastem" nogil:
         int)
 
 
+cdef extern from "codes.hpp" namespace "fastem" nogil:
+    Py_ssize_t code_block_ "fastem::Codes::block_rows"
+    Py_ssize_t code_bits_ "fastem::Codes::bits"
+    Py_ssize_t code_parameters_size_ "fastem::Codes::parameters_size"(Py_ssize_t, Py_ssize_t)
+    Py_ssize_t code_slot_size_ "fastem::Codes::slot_size"(Py_ssize_t, Py_ssize_t)
+    Py_ssize_t code_scratch_size_ "fastem::Codes::scratch_size"(Py_ssize_t)
+    bint code_pack "fastem::Codes::pack"(
+        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        unsigned char*, unsigned char*, Pulse&, int)
+    void code_parameters "fastem::Codes::pack_parameters"(
+        const double*, const double*, Py_ssize_t, Py_ssize_t, double*, Pulse&, int)
+    void code_accumulate "fastem::Codes::accumulate"(
+        const unsigned char*, const unsigned char*, const double*, Py_ssize_t, Py_ssize_t,
+        const double*, Py_ssize_t, double, Py_ssize_t, Py_ssize_t, double*, double*, Pulse&, int)
+    void code_unpack "fastem::Codes::unpack"(
+        const double*, Py_ssize_t, Py_ssize_t, double*, double*)
+
+
 cdef extern from "cholesky.hpp" namespace "fastem" nogil:
     bint inverse_cholesky_ "fastem::inverse_cholesky"(double*, Py_ssize_t, double*, Pulse&, int)
 
@@ -493,6 +511,97 @@ def accumulate(
     _end(pulse)
     for i in range(tally_size):
         tally[i] = slots[0, size - tally_size + i]
+
+
+#: rows of a block of `pack_codes`, and columns, or rows, of a code
+CODE_BLOCK = code_block_
+CODE_BITS = code_bits_
+
+
+def code_parameters_size(Py_ssize_t n_features, Py_ssize_t n_components):
+    return code_parameters_size_(n_features, n_components)
+
+
+def code_slot_size(Py_ssize_t n_features, Py_ssize_t n_components):
+    return code_slot_size_(n_features, n_components)
+
+
+def code_scratch_size(Py_ssize_t n_components):
+    return code_scratch_size_(n_components)
+
+
+def pack_codes(
+    const double[:, :] X,                   # IN  (n_rows, D)
+    unsigned char[:, ::1] of_rows,          # OUT (n_blocks * CODE_BLOCK, codes of a row)
+    unsigned char[:, ::1] of_columns,       # OUT (n_blocks * CODE_BLOCK / CODE_BITS, D)
+    int n_threads,                          # IN
+):
+    """Rows of 0 and 1 as codes; returns whether they are (where not, the codes are of no use)."""
+    cdef Py_ssize_t n_rows = X.shape[0], D = X.shape[1], s
+    cdef Py_ssize_t n_blocks = of_rows.shape[0] // code_block_, n_runs = min(n_blocks, 64)
+    cdef Py_ssize_t row_stride = X.strides[0] // <Py_ssize_t>sizeof(double)
+    cdef Py_ssize_t column_stride = X.strides[1] // <Py_ssize_t>sizeof(double)
+    cdef int thread, n_others = 0
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    pulse.share(n_runs)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            if not code_pack(
+                &X[0, 0], row_stride, column_stride, n_rows, D, _slot_begin(s, n_runs, n_blocks),
+                _slot_begin(s + 1, n_runs, n_blocks), &of_rows[0, 0], &of_columns[0, 0], pulse,
+                threadid()
+            ):
+                n_others += 1
+            s = pulse.next(threadid())
+    _end(pulse)
+    return n_others == 0
+
+
+def accumulate_codes(
+    const unsigned char[:, ::1] of_rows,    # IN  from pack_codes
+    const unsigned char[:, ::1] of_columns, # IN  likewise
+    const double[::1] sample_weight,        # IN  (n_rows,) or empty
+    Py_ssize_t n_rows,                      # IN
+    const double[::1] constants,            # IN  (K,)
+    const double[:, ::1] eta,               # IN  (K, D)
+    double cut,                             # IN  see fit_cut
+    double[::1] parameters,                 # SCRATCH (code_parameters_size,), aligned
+    double[:, ::1] arena,                   # SCRATCH (n_threads, code_scratch_size), aligned
+    double[:, ::1] slots,                   # SCRATCH (n_slots, code_slot_size or more), aligned
+    double[::1] counts,                     # OUT (K,)
+    double[:, ::1] first,                   # OUT (K, D)
+    int n_threads,                          # IN
+):
+    """Expected sufficient statistics, in one pass; returns the log-likelihood."""
+    cdef Py_ssize_t K = eta.shape[0], D = eta.shape[1], n_slots = slots.shape[0], s
+    cdef Py_ssize_t n_blocks = of_rows.shape[0] // code_block_, size = slots.shape[1]
+    cdef Py_ssize_t expected = code_parameters_size_(D, K)
+    if constants.shape[0] != K or parameters.shape[0] != expected or of_columns.shape[1] != D:
+        raise ValueError(f"the workspace is not of {K} components in {D} features")
+    cdef const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
+    cdef int thread
+    cdef Pulse pulse
+    _listen(pulse, NULL)
+    with nogil:
+        code_parameters(&constants[0], &eta[0, 0], D, K, &parameters[0], pulse, 0)
+    _end(pulse)
+    pulse.share(n_slots)
+    for thread in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+        s = pulse.first(threadid())
+        while s >= 0:
+            code_accumulate(
+                &of_rows[0, 0], &of_columns[0, 0], weights, n_rows, D, &parameters[0], K, cut,
+                _slot_begin(s, n_slots, n_blocks), _slot_begin(s + 1, n_slots, n_blocks),
+                &arena[threadid(), 0], &slots[s, 0], pulse, threadid())
+            s = pulse.next(threadid())
+    _end(pulse)
+    with nogil:
+        merge_slots(&slots[0, 0], n_slots, size, 0, size, pulse, 0)
+        code_unpack(&slots[0, 0], D, K, &counts[0], &first[0, 0])
+    _end(pulse)
+    return slots[0, code_slot_size_(D, K) - 1]
 
 
 def pack_many(

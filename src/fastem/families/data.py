@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import STRUCTURES
+from .._kernels.codes import CodedWorkspace, coded
 from .._kernels.rows import Rows, Workspace
 from .base import Family
 from .passes import each_block
@@ -78,40 +79,50 @@ class Sample:
     def _made(self) -> dict[Any, Any]:
         return {}
 
-    def workspace(self, structure: int, n_components: int, part: Any = None) -> Workspace:
-        """The workspace of a kernel on these rows, or on their statistics.
+    def workspace(self, structure: int, n_components: int) -> Workspace:
+        """The workspace of a kernel on these rows.
 
         Parameters
         ----------
         structure : int
             Kernel code.
         n_components : int
-        part : family, optional
-            Whose statistics T(x) the kernel reads; None for the rows themselves. A sample is of one
-            fit, so that the family of a structure is always the same.
         """
         key = structure, n_components
         if key not in self._made:
-            T = self.X if part is None else part.statistics(self.X)
-            rows = Rows(T, self.sample_weight, self.n_threads, pack=self.pack)
-            self._made[key] = Workspace(rows, structure, n_components)
+            self._made[key] = self._workspace(self.X, structure, n_components)
         workspace: Workspace = self._made[key]
         return workspace
 
-    def linear(self, part: Any) -> tuple[Workspace, float]:
-        """The workspace of an exponential family, and the weighted sum of its h(x)."""
-        workspace = self.workspace(STRUCTURES["Linear"], part.n_members, part)
+    def linear(self, part: Any) -> tuple[Workspace | CodedWorkspace, float]:
+        """The workspace of an exponential family, and the weighted sum of its h(x).
+
+        A sample is of one fit, so that the family is always the same. Statistics that are all 0 or
+        1 have a kernel of their own.
+        """
+        key = STRUCTURES["Linear"], part.n_members
+        if key not in self._made:
+            T = part.statistics(self.X)
+            codes = coded(T, self.sample_weight, self.n_threads) if self.pack else None
+            self._made[key] = (
+                self._workspace(T, *key) if codes is None else CodedWorkspace(codes, key[1])
+            )
         if "base" not in self._made:
             h = part.base(self.X)
             weight = self.sample_weight
             total = 0.0 if h is None else float(h.sum() if weight is None else h @ weight)
             self._made["base"] = total
-        return workspace, self._made["base"]
+        return self._made[key], self._made["base"]
+
+    def _workspace(self, rows: FloatArray, structure: int, n_components: int) -> Workspace:
+        made = Rows(rows, self.sample_weight, self.n_threads, pack=self.pack)
+        return Workspace(made, structure, n_components)
 
     @property
     def skipped(self) -> float:
         """Share of the pairs of a row and a component that the last pass left out."""
-        made = [value for value in self._made.values() if isinstance(value, Workspace)]
+        kinds = Workspace, CodedWorkspace
+        made = [value for value in self._made.values() if isinstance(value, kinds)]
         return made[0].skipped if made else 0.0
 
     @cached_property
