@@ -275,7 +275,7 @@ def test_rows_of_probabilities_of_different_lengths():
         Categorical([[0.4, 0.6, 0.0], [0.1, 0.2, 0.7]], n_categories=[3, 2])
     with pytest.raises(ValueError, match="p has 2 entries"):
         Categorical([0.5, 0.5], n_categories=3)
-    assert Categorical.from_formula(0.25, 0.75).formula() == "Categorical(0.25, 0.75)"
+    assert Categorical([0.25, 0.75]).formula() == "Categorical([0.25, 0.75])"
 
 
 def test_codes_that_are_none():

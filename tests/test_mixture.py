@@ -235,6 +235,19 @@ def test_labels_of_some_rows_hold():
     assert model.weights_ == pytest.approx([0.5, 0.5])
 
 
+@pytest.mark.parametrize("n_components", [2, 3])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_few_labels_name_the_components(n_components, seed):
+    """Whatever order the start found the clusters in."""
+    rng = np.random.default_rng(seed)
+    centres = 10.0 * np.arange(n_components)
+    X = (centres[:, None] + rng.normal(size=(n_components, 300))).reshape(-1, 1)
+    labels = np.full((n_components, 300), -1)
+    labels[:, :10] = np.arange(n_components)[:, None]
+    model = Mixture("Normal", n_components, random_state=seed).fit(X, labels=labels.ravel())
+    np.testing.assert_allclose([float(c.mean) for c in model.components_], centres, atol=0.5)
+
+
 def test_weights_repeat_rows():
     rng = np.random.default_rng(5)
     X = np.concatenate([rng.gamma(2, 1, 300), rng.gamma(20, 1, 300)])[:, None]
@@ -335,12 +348,14 @@ def test_predictions_of_many_rows_follow_the_density():
         "0.5*Poisson(2) + 0.25*Poisson(9) + 0.25*Poisson(30)",
         "0.2*N(-4, 1**2) + 0.8*Gamma(2, 1.5)",
         "Poisson(3)",
-        "0.5*Normal([0., 9.], [1., 2.]) + 0.5*Normal([9., 0.], [1., 2.])",
+        "0.5*Normal([0, 9], [1, 2]) + 0.5*Normal([9, 0], [1, 2])",
+        "0.5*Product([N(0, 1**2), Poisson(3)]) + 0.5*Product([N(9, 2**2), Poisson(20)])",
     ],
 )
 def test_formulas_go_there_and_back(text):
     model = Mixture.from_string(text, random_state=0)
-    assert str(model) == text == model.formula()
+    assert str(model) == text
+    assert str(Mixture.from_string(model.formula())) == text
     X, labels = model.sample(4000)
     assert X.shape == (4000, model.n_features_in_)
     counts = np.bincount(labels, minlength=len(model.weights_))
@@ -518,6 +533,8 @@ def test_a_mixture_of_every_family(family, tmp_path):
     assert one.score(X) >= one.lower_bound_ - 1e-9 * abs(one.lower_bound_)
     r = two.predict_proba(X)
     np.testing.assert_allclose(r.sum(axis=1), 1.0, rtol=1e-9)
+    read = Mixture.from_string(two.formula())
+    np.testing.assert_allclose(read.score_samples(X), two.score_samples(X), rtol=1e-7, atol=1e-7)
     if not family.conditional:
         assert two.sample(5)[0].shape == (5, X.shape[1])
     two.save(tmp_path / "model.fastem")

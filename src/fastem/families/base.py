@@ -369,15 +369,28 @@ class Family(Parametrised, ABC):
         """From the arguments in a formula such as "0.3*Gamma(2, 1.5)"."""
         return cls(*arguments, **named)
 
-    def formula(self) -> str:
-        """As in a formula: what `from_formula` takes."""
-        shown = [_shown(value) for value in self.parameters.values()]
+    def formula(self, digits: int | None = None) -> str:
+        """As in a formula: what `from_formula` takes.
+
+        Parameters
+        ----------
+        digits : int, optional
+            Significant digits of numbers; None for as many as make the same numbers again.
+        """
+        shown = [written(value.tolist(), digits) for value in self.parameters.values()]
         shown += [f"{name}={value}" for name, value in self._constants_shown.items()]
         return f"{self.symbol or type(self).__name__}({', '.join(shown)})"
 
     def mixture_model(self, weights: FloatArray) -> Any | None:
         """A model of its own for a mixture of these members, where it has a faster one."""
         return None
+
+
+def written(value: Any, digits: int | None) -> str:
+    """A number, or lists of them, as in a formula; see `Family.formula`."""
+    if isinstance(value, list):
+        return f"[{', '.join(written(item, digits) for item in value)}]"
+    return repr(value).removesuffix(".0") if digits is None else f"{value:.{digits}g}"
 
 
 def _shown(value: FloatArray) -> str:

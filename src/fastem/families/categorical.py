@@ -75,14 +75,6 @@ class Categorical(ExponentialFamily):
                 )
         object.__setattr__(self, "n_categories", n)
 
-    @classmethod
-    def from_formula(cls, *arguments: float, **named: float) -> Self:
-        """From the probabilities: "Categorical(0.2, 0.8)"."""
-        return cls(list(arguments), **named)
-
-    def formula(self) -> str:
-        return f"Categorical({', '.join(f'{p:.6g}' for p in self.p.ravel())})"
-
     @property
     def _constants_shown(self) -> dict[str, str]:
         told = self.known and bool((self.n_categories == self.p.shape[-1]).all())

@@ -33,6 +33,10 @@ class Domain(ABC):
     def contains(self, value: FloatArray) -> bool:
         """Whether every value lies here."""
 
+    def exact(self, value: FloatArray) -> FloatArray:
+        """Values that `contains` takes for rounded ones, made exact."""
+        return value
+
     @abstractmethod
     def describe(self) -> str:
         """In words, to follow "must be"."""
@@ -146,7 +150,12 @@ class Simplex(Domain):
 
     def contains(self, value: FloatArray) -> bool:
         sums = value.sum(axis=-1)
-        return bool((value >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=1e-8))
+        return bool((value >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=1e-5))
+
+    def exact(self, value: FloatArray) -> FloatArray:
+        sums = value.sum(axis=-1, keepdims=True)
+        # what sums to 1 but for its last digits keeps them
+        return value / np.where(np.abs(sums - 1) > 1e-12, sums, 1.0)
 
     def describe(self) -> str:
         return "at least 0 and sum to 1"

@@ -11,7 +11,7 @@ from scipy.special import log_ndtr
 
 from .._kernels.columns import ColumnMoments
 from ..covariances import COVARIANCES
-from .base import Family, FloatArray, collapsed, degenerate
+from .base import Family, FloatArray, collapsed, degenerate, written
 from .domains import POSITIVE, REAL
 from .passes import column_sums
 from .support import Support
@@ -169,10 +169,11 @@ class Normal(Family):
             raise ValueError(f"N: the variance must be above 0, but it is {arguments[1]:g}")
         return cls(arguments[0], math.sqrt(arguments[1]))
 
-    def formula(self) -> str:
+    def formula(self, digits: int | None = None) -> str:
         if np.ndim(self.mean):  # of columns: N takes two numbers
-            return super().formula().replace("N", "Normal", 1)
-        return f"N({float(self.mean):.6g}, {float(self.sd):.6g}**2)"
+            return super().formula(digits).replace("N", "Normal", 1)
+        mean, sd = (written(float(value), digits) for value in (self.mean, self.sd))
+        return f"N({mean}, {sd}**2)"
 
 
 def normal_moments(

@@ -59,6 +59,7 @@ class Parametrised:
                     f"{type(self).__name__}: {name} must be {domain.describe()}, but it is "
                     f"{parameters[name]!r}"
                 )
+            arrays[name] = domain.exact(arrays[name])
         return arrays
 
     @property

@@ -306,8 +306,11 @@ class Product(Family):
         )
         return f"Product([{inner}])"
 
-    def formula(self) -> str:
-        return f"Product({', '.join(part.formula() for part in self.parts)})"
+    def formula(self, digits: int | None = None) -> str:
+        parts = ", ".join(part.formula(digits) for part in self.parts)
+        in_order = _given_out([len(own) for own in self.columns])
+        columns = "" if in_order == self.columns else f", columns={[*map(list, self.columns)]}"
+        return f"Product([{parts}]{columns})"
 
 
 def _parts_and_columns(parts: Any, columns: Any) -> tuple[list[Family], list[Any]]:

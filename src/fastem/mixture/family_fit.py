@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_random_state
 
 from .. import em
@@ -232,7 +233,7 @@ def _starts(
         r = _responsibilities(estimator, data, rows, places, K, random_state)
         soft = (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / K
         if len(kinds) > 1:  # whose cluster is whose is a guess
-            order = random_state.permutation(K) if begin else slice(None)
+            order = random_state.permutation(K) if begin and data.labels is None else slice(None)
             return FamilyMixture.starting(families, data, soft[:, order])
         try:
             return FamilyMixture.starting(families, data, r)
@@ -282,7 +283,21 @@ def _responsibilities(
         else:
             labels = _nearest(X, np.asarray(labels))
             r[block][np.arange(len(labels)), labels] = 1.0
+    if data.labels is not None:
+        r = _with_labels(r, data.labels)
     return r
+
+
+def _with_labels(r: FloatArray, labels: NDArray[np.intp]) -> FloatArray:
+    """Clusters under the names of the components that they share most labelled rows with; rows with
+    a label belong to its component."""
+    known = labels >= 0
+    shared = np.zeros((r.shape[1], r.shape[1]))
+    np.add.at(shared, labels[known], r[known])  # (component, cluster)
+    _, clusters = linear_sum_assignment(shared, maximize=True)
+    named = r[:, clusters]
+    named[known] = np.eye(r.shape[1])[labels[known]]
+    return named
 
 
 def _standardised(data: Sample) -> FloatArray:

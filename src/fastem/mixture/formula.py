@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..families import FAMILIES, Family
+from ..families.base import written
 
 _ARITHMETIC: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
@@ -22,7 +23,7 @@ _ARITHMETIC: dict[type[ast.AST], Callable[..., float]] = {
     ast.USub: operator.neg,
 }
 _EXAMPLE = 'for example "0.7*N(7, 0.5**2) + 0.3*N(10, 0.5**2)"'
-_ROUNDING = 1e-9
+_ROUNDING = 1e-5  # of weights that were printed with six digits
 
 
 def parsed(text: str) -> tuple[NDArray[Any], list[Family]]:
@@ -56,12 +57,14 @@ def parsed(text: str) -> tuple[NDArray[Any], list[Family]]:
     return np.array(weights) / total, components
 
 
-def formula_of(weights: NDArray[Any], components: Sequence[Family]) -> str:
-    """The text that `parsed` reads."""
+def formula_of(
+    weights: NDArray[Any], components: Sequence[Family], digits: int | None = None
+) -> str:
+    """The text that `parsed` reads; see `Family.formula` for the digits."""
     if len(components) == 1:
-        return components[0].formula()
+        return components[0].formula(digits)
     return " + ".join(
-        f"{weight:.6g}*{component.formula()}"
+        f"{written(weight, digits)}*{component.formula(digits)}"
         for weight, component in zip(np.asarray(weights).tolist(), components, strict=True)
     )
 
@@ -107,9 +110,13 @@ def _distribution(call: ast.Call, text: str) -> Family:
 
 
 def _value(node: ast.expr, text: str) -> Any:
-    """A number, or a list of them."""
+    """A number, a text, a truth value, a distribution, or a list of them."""
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item, text) for item in node.elts]
+    if isinstance(node, ast.Call):  # a part of a product
+        return _distribution(node, text)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bool):
+        return node.value
     return _number(node, text)
 
 

@@ -355,10 +355,21 @@ shape (n_samples, n_components), default="kmeans"
         mixture.__dict__.update(known_attributes(weights, components))
         return mixture
 
-    def formula(self) -> str:
-        """The fitted mixture as a formula; see `from_string`."""
+    def formula(self, digits: int | None = None) -> str:
+        """The fitted mixture as a formula; see `from_string`.
+
+        Parameters
+        ----------
+        digits : int, optional
+            Significant digits; by default as many as make the same numbers when it is read. `print`
+            shows 6.
+
+        Returns
+        -------
+        formula : str
+        """
         check_is_fitted(self)
-        return formula_of(self.weights_, self.components_)
+        return formula_of(self.weights_, self.components_, digits)
 
     def _get_state(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         return family_exchange.get_state(self)
@@ -369,4 +380,4 @@ shape (n_samples, n_components), default="kmeans"
         return mixture
 
     def __str__(self) -> str:
-        return self.formula() if hasattr(self, "components_") else repr(self)
+        return self.formula(6) if hasattr(self, "components_") else repr(self)
