@@ -370,3 +370,13 @@ def test_dirichlet_rows_without_maximum_or_sum():
         Dirichlet().prepared(np.ones((3, 1)))
     with pytest.raises(ValueError, match="numbers above 0"):
         Dirichlet().prepared(np.array([[0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("mean", [1e9, 1e11, 1e14])
+def test_negative_binomials_of_huge_counts(mean):
+    """The likelihood of the size is a difference of numbers as large as the mean."""
+    rng = np.random.default_rng(0)
+    X = rng.negative_binomial(3, 3 / (3 + mean), (2000, 1)).astype(float)
+    blank = NegativeBinomial().prepared(X)
+    fitted = blank.maximise(blank.accumulate(X, None))
+    assert float(fitted.size[0, 0]) == pytest.approx(3, rel=0.15)

@@ -569,6 +569,8 @@ def test_a_mixture_of_regressions():
     right = (labels == second).mean()
     assert max(right, 1 - right) > 0.95
     assert model.criteria_[2] == pytest.approx(model.bic(rows))
+    with pytest.raises(ValueError, match=r"the response as the last column: give np.column_stack"):
+        model.predict(x)
     with pytest.raises(ValueError, match="y: the response must be 2000 finite numbers"):
         model.fit(x, y[:7])
 

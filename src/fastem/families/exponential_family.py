@@ -106,7 +106,13 @@ class ExponentialFamily(Family):
 
     def accumulate(self, X: FloatArray, responsibilities: FloatArray | None) -> Moments:
         # each part by itself: side by side they would be copied
-        return moments(self.sufficient(X), self.base(X), responsibilities)
+        parts = self.sufficient(X)
+        if len(parts) != self.n_statistics:
+            raise TypeError(
+                f"{type(self).__name__}.sufficient returns {len(parts)} arrays: give the class "
+                f"n_statistics = {len(parts)}"
+            )
+        return moments(parts, self.base(X), responsibilities)
 
     def from_columns(self, columns: ColumnMoments) -> Moments:
         """T(x) is what is named in `moments_of`; without the sum of h(x)."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
 from .base import Family, FloatArray
 from .domains import POSITIVE, Interval
@@ -20,6 +20,7 @@ from .support import Support
 LARGEST_SIZE = 1e6
 
 _DIFFERENCE = 1e-5
+_FAR = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +135,11 @@ def _size(x: FloatArray, shares: FloatArray, mean: FloatArray) -> FloatArray:
         less size log(1 + mean / size). Above 0 below the maximum."""
         size = np.exp(log_size)
         rise = (shares * digamma_rise(size[:, None], x)).sum(axis=1)
-        return -size * log1p_less(mean / size) - rise
+        differences = -size * log1p_less(mean / size) - rise
+        # far below the mean, what the mean is added to and taken from would be lost in it
+        direct = (shares * (digamma(size[:, None] + x) - digamma(size)[:, None])).sum(axis=1)
+        direct -= np.log1p(mean / size)
+        return np.where(mean > _FAR * size, size * direct, differences)
 
     largest = np.log(LARGEST_SIZE * mean)
 

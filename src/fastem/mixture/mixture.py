@@ -303,6 +303,16 @@ shape (n_samples, n_components), default="kmeans"
     def _model(self) -> FamilyMixture:
         return FamilyMixture.of(np.asarray(self.weights_), self.components_)
 
+    def _validated(self, X: ArrayLike) -> FloatArray:
+        check_is_fitted(self)
+        conditional = any(component.conditional for component in self.components_)
+        if conditional and np.shape(X)[1:] == (self.n_features_in_ - 1,):
+            raise ValueError(
+                "rows of a mixture of regressions are covariates with the response as the last "
+                "column: give np.column_stack([X, y])"
+            )
+        return super()._validated(X)
+
     def _n_parameters(self) -> int:
         return self._model.n_parameters
 
