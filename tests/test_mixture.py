@@ -207,6 +207,18 @@ def test_the_same_bits_for_any_number_of_threads(family):
                 np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
+@pytest.mark.parametrize("family", ["Normal", "Gamma", "StudentT", "Weibull"])
+def test_the_same_bits_for_any_layout(family):
+    X = Gamma(2.0, 3.0).sample(5000, 0).reshape(-1, 2)
+    estimator = Mixture(family, 2, max_iter=4, tol=0, random_state=0)
+    fits = []
+    for layout in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+        with pytest.warns(ConvergenceWarning):
+            fits.append(clone(estimator).fit(layout))
+    assert fits[0].lower_bounds_ == fits[1].lower_bounds_ == fits[2].lower_bounds_
+    assert fits[0].formula() == fits[1].formula() == fits[2].formula()
+
+
 # --- what it can do -------------------------------------------------------------------------------
 
 
@@ -389,6 +401,7 @@ def test_a_formula_may_be_arithmetic_and_name_parameters():
         ("Gamma(2)", "without scale"),
         ("Gamma()", "has no parameters"),
         ("Gamma(1, 2, 3)", "no distribution"),
+        ("0.5*exponential(1) + 0.5*N(0, 1)", "did you mean 'Exponential'"),
         ("x*N(0, 1)", "'x' is not a number"),
         ("N(0, 1) * N(0, 1)", "not"),
         ("N(0, 9**9**9**9)", "no number"),

@@ -24,7 +24,7 @@ def chosen(family: Any) -> Family:
     if isinstance(family, str):
         if family not in FAMILIES:
             raise ValueError(
-                f"family={family!r} is not one of {', '.join(FAMILIES)}{_meant(family)}"
+                f"family={family!r} is not one of {', '.join(FAMILIES)}{meant(family)}"
             )
         family = FAMILIES[family]
     if isinstance(family, type) and issubclass(family, Family):
@@ -37,7 +37,8 @@ def chosen(family: Any) -> Family:
     return family
 
 
-def _meant(name: str) -> str:
+def meant(name: str) -> str:
+    """The name of a family that is nearest to one that is of none, as a question."""
     lower = {known.lower(): known for known in FAMILIES} | _OTHER_NAMES
     near = get_close_matches(name.lower(), lower, 1)
     return f": did you mean {lower[near[0]]!r}?" if near else ""

@@ -79,7 +79,8 @@ def validated_rows(
 
 def _rows(estimator: Any, X: Any, y: Any) -> tuple[FloatArray, dict[str, Any]]:
     rows, columns = check_rows(type(estimator), X)
-    rows = rows.astype(np.float64, copy=False)
+    # C-contiguous: sums over columns and matrix products have the same bits for any layout
+    rows = np.ascontiguousarray(rows, dtype=np.float64)
     if y is not None and any(family.conditional for family in choose_families(estimator)):
         response = np.asarray(y, dtype=np.float64)
         if response.shape != (len(rows),) or not np.isfinite(response).all():

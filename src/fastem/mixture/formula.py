@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..families import FAMILIES, Family
 from ..families.base import written
+from ..families.choice import meant
 
 _ARITHMETIC: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
@@ -95,7 +96,9 @@ def _distribution(call: ast.Call, text: str) -> Family:
     known = {family.symbol or name: family for name, family in FAMILIES.items()} | FAMILIES
     name = call.func.id if isinstance(call.func, ast.Name) else ""
     if name not in known:
-        raise ValueError(f"{text!r}: {shown!r} is of no family; there are {', '.join(known)}")
+        raise ValueError(
+            f"{text!r}: {shown!r} is of no family; there are {', '.join(known)}{meant(name)}"
+        )
     family = known[name]
     arguments = [_value(argument, text) for argument in call.args]
     named = {k.arg or "": _value(k.value, text) for k in call.keywords}
