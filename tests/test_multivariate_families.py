@@ -362,7 +362,7 @@ def test_columns_of_the_parts():
     np.testing.assert_array_equal(known.mean, [0.0, 1.0, 3.0])
     np.testing.assert_array_equal(known.variance, [1.0, 4.0, 3.0])
     assert "Poisson(rate=3), [2]" in repr(known)
-    assert Product([Normal(0, 1), Poisson(3)]).formula() == "Product(N(0, 1**2), Poisson(3))"
+    assert Product([Normal(0, 1), Poisson(3)]).formula() == "Product([N(0, 1**2), Poisson(3)])"
 
 
 @pytest.mark.parametrize(
