@@ -270,3 +270,33 @@ def test_derivatives_of_known_functions():
     np.testing.assert_allclose(found, -matrix, atol=1e-8)
     found = jacobian(lambda x: np.array([x[0] ** 5, x @ at]), at, np.full(3, 0.1))
     np.testing.assert_allclose(found, [[5 * 0.3**4, 0, 0], at], atol=1e-9)
+
+
+class KeepsSplit(Plain):
+    """Its E-step leaves in the model what it found."""
+
+    def e_step(self, counts):
+        self.split = counts[0] * self.theta / (2 + self.theta)
+        self.each = np.array([self.split, 0.5])
+        return super().e_step(counts)
+
+    def m_step(self, theta):
+        return KeepsSplit(theta)
+
+
+class KeepsSplitInItself(KeepsSplit):
+    def m_step(self, theta):
+        self.theta = theta
+
+
+class DeclaresSplit(KeepsSplitInItself):
+    def __init__(self, theta):
+        super().__init__(theta)
+        self.split = self.each = None
+
+
+@pytest.mark.parametrize("kind", [KeepsSplit, KeepsSplitInItself, DeclaresSplit])
+def test_what_an_e_step_leaves_in_the_model_is_no_parameter(kind):
+    fit = em.run(kind(0.5), COUNTS, tol=1e-11)
+    for _ in range(2):  # the first leaves something in the model too
+        assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -41,14 +41,14 @@ class Fields:
         self.names = names
 
     @classmethod
-    def of(cls, model: Any, after: Any, known: Collection[str] | None = None) -> Fields:
+    def of(cls, model: Any, after: Any, known: Mapping[str, Any] | None = None) -> Fields:
         """Of a model, and what an M-step made of it (the same model where there was none).
 
         Parameters
         ----------
         model, after
-        known : collection of str, optional
-            The fields there were before the E-step: what that adds is no parameter.
+        known : mapping, optional
+            The fields of the model before the E-step: what that adds is no parameter.
         """
         if hasattr(after, "parameters"):
             return cls(None)
@@ -59,7 +59,28 @@ class Fields:
         if model is not after and not moved.intersection(names):
             # what is seen are constants: the parameters are private
             names += [n for n in numeric if n[0] == "_" and n in moved and _numeric(before.get(n))]
-        return cls(tuple(names))
+        found = cls(tuple(names))
+        return found if model is after or known is None else found.made_by(model, after, known)
+
+    def made_by(self, model: Any, after: Any, known: Mapping[str, Any]) -> Fields:
+        """Those that are not merely kept from an E-step.
+
+        Parameters
+        ----------
+        model, after
+            After the E-step, and what the M-step made of it.
+        known : mapping
+            The fields of the model before the E-step.
+        """
+        if self.names is None:
+            return self
+        there, now = fields(model, private=True), fields(after, private=True)
+
+        def is_kept(name: str) -> bool:
+            replaced = known.get(name) is not there.get(name)
+            return replaced and not _changed(there.get(name), now[name])
+
+        return Fields(tuple(n for n in self.names if n in now and not is_kept(n)))
 
     def tree(self, model: Any) -> Any:
         """The parameters as the model holds them."""

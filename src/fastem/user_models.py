@@ -59,7 +59,7 @@ class UserModel:
         self.model = model
         self._steps = steps_of(model)
         self._fields: Fields | None = None
-        self._known = set(fields(model, private=True))
+        self._known = fields(model, private=True)
         self._leaves: list[tuple[str, FloatArray]] | None = None
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
@@ -213,8 +213,18 @@ class UserModel:
     def fields(self) -> Fields:
         """Where the parameters are."""
         if self._fields is None:
-            self._fields = Fields.of(self.model, self.model)
+            self._fields = Fields.of(self.model, self.model, self._known)
         return self._fields
+
+    def seen(self, data: Any) -> tuple[UserModel, Expected]:
+        """The model with the parameters that an EM step shows it to have, and its statistics."""
+        found = self.fields  # before the E-step adds to them
+        other = self._with(self.model)
+        other._fields = Fields(())  # not all of them need be in what the M-step makes
+        expected = other.accumulate(data)
+        made = other.maximise(expected).model
+        other._leaves, other._fields = None, found.made_by(self.model, made, self._known)
+        return other, expected
 
     def leaves(self) -> list[tuple[str, FloatArray]]:
         """Names and values of the parameters; none where they cannot be read."""
