@@ -270,3 +270,81 @@ def test_derivatives_of_known_functions():
     np.testing.assert_allclose(found, -matrix, atol=1e-8)
     found = jacobian(lambda x: np.array([x[0] ** 5, x @ at]), at, np.full(3, 0.1))
     np.testing.assert_allclose(found, [[5 * 0.3**4, 0, 0], at], atol=1e-9)
+
+
+class KeepsSplit(Plain):
+    """Its E-step leaves in the model what it found."""
+
+    def e_step(self, counts):
+        self.split = counts[0] * self.theta / (2 + self.theta)
+        self.each = np.array([self.split, 0.5])
+        return super().e_step(counts)
+
+    def m_step(self, theta):
+        return KeepsSplit(theta)
+
+
+class KeepsSplitInItself(KeepsSplit):
+    def m_step(self, theta):
+        self.theta = theta
+
+
+class DeclaresSplit(KeepsSplitInItself):
+    def __init__(self, theta):
+        super().__init__(theta)
+        self.split = self.each = None
+
+
+@pytest.mark.parametrize("kind", [KeepsSplit, KeepsSplitInItself, DeclaresSplit])
+def test_what_an_e_step_leaves_in_the_model_is_no_parameter(kind):
+    fit = em.run(kind(0.5), COUNTS, tol=1e-11)
+    for _ in range(2):  # the first leaves something in the model too
+        assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}
+
+
+class Counting(Plain):
+    """It counts its M-steps."""
+
+    def __init__(self, theta, n_steps=0):
+        super().__init__(theta)
+        self.n_steps = n_steps
+
+    def m_step(self, theta):
+        return Counting(theta, self.n_steps + 1)
+
+
+class Remembering(Plain):
+    """It keeps the parameters and the numbers of all iterations."""
+
+    def __init__(self, theta, history=(), numbers=()):
+        super().__init__(theta)
+        self.history, self.numbers = list(history), np.array(numbers)
+
+    def m_step(self, theta):
+        numbers = [*self.numbers, float(len(self.numbers))]
+        return Remembering(theta, [*self.history, self.theta], numbers)
+
+
+class RemembersInItself(Remembering):
+    def m_step(self, theta):
+        self.history.append(self.theta)
+        self.theta = theta
+        return self
+
+
+@pytest.mark.parametrize("accelerate", [None, "squarem", "anderson"])
+@pytest.mark.parametrize("kind", [Counting, Remembering, RemembersInItself])
+def test_counters_and_histories_are_no_parameters(kind, accelerate, tmp_path):
+    plain = em.run(Plain(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    fit = em.run(kind(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    assert fit.converged
+    assert (fit.n_iter, fit.accepted) == (plain.n_iter, plain.accepted)
+    assert fit.changes == plain.changes
+    assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}
+
+
+def test_a_counter_goes_on_from_a_checkpoint(tmp_path):
+    em.run(Counting(0.5), COUNTS, max_iter=3, checkpoint=tmp_path / "run")
+    fit = em.run(Counting(0.5), COUNTS, tol=1e-11, checkpoint=tmp_path / "run")
+    whole = em.run(Counting(0.5), COUNTS, tol=1e-11)
+    assert (fit.model.theta, fit.model.n_steps) == (whole.model.theta, whole.n_iter)

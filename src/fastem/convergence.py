@@ -96,17 +96,29 @@ class Movement:
     def __init__(self, sizes: Sequence[float] = ()) -> None:
         self.sizes = list(sizes)
         self.changes: list[float] = []
+        self._of: dict[str, float] | None = None  # the sizes by name
 
-    def step(self, before: Sequence[Any], after: Sequence[Any]) -> float:
-        """Note one step, from the arrays of the parameters before and after it."""
-        if [b.shape for b in before] != [a.shape for a in after]:
-            self.sizes, change = [], math.inf
-        else:
-            sizes = [_largest(before[i], after[i]) for i in range(len(after))]
-            if len(self.sizes) == len(sizes):
-                sizes = list(map(max, self.sizes, sizes))
-            self.sizes = sizes
-            change = max(map(_relative, before, after, sizes), default=0.0)
+    def step(self, before: Sequence[Any], after: Sequence[Any], whole: bool = True) -> float:
+        """Note one step, from the names and arrays of the parameters before and after it.
+
+        Whether something has another shape than before decides only where there is no
+        log-likelihood (`whole`): it may be a record of the iterations.
+        """
+        old, sizes, change = dict(before), {}, 0.0
+        known = self._of
+        if known is None:
+            alike = len(self.sizes) == len(after)
+            known = {name: self.sizes[i] for i, (name, _) in enumerate(after)} if alike else {}
+        for name, values in after:
+            if name in old and old[name].shape == values.shape:
+                sizes[name] = max(_largest(old[name], values), known.get(name, 0.0))
+                change = max(change, _relative(old[name], values, sizes[name]))
+            else:
+                sizes[name] = 0.0
+                change = math.inf if whole else change
+        if whole and old.keys() - sizes.keys():
+            change = math.inf
+        self._of, self.sizes = sizes, list(sizes.values())
         self.changes.append(change)
         return change
 

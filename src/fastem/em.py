@@ -192,7 +192,7 @@ def run(
                 after = _m_step(at, statistics, seconds)
             before, model, explained = at, after, statistics
             if movement is not None:
-                moved = movement.step(*([values for _, values in m.leaves()] for m in (at, after)))
+                moved = movement.step(at.leaves(), after.leaves(), log_likelihood is None)
                 recorder.note(State(after, iteration, previous, tuple(movement.sizes)))
             # every callback hears of every iteration, also of the last
             shown = (math.nan, moved) if log_likelihood is None else (log_likelihood, change)

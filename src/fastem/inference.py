@@ -76,7 +76,7 @@ def information(model: UserModel, data: Any, method: str = "auto") -> Informatio
     """See `EMResult.information`."""
     if method not in ("auto", "numerical", "sem"):
         raise ValueError(f"method={method!r} is not known: use 'auto', 'numerical' or 'sem'")
-    statistics = model.accumulate(data)
+    model, statistics = model.seen(data)
     if method == "auto":
         method = "sem" if statistics.log_likelihood is None else "numerical"
     if method == "numerical" and statistics.log_likelihood is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -41,14 +41,22 @@ class Fields:
         self.names = names
 
     @classmethod
-    def of(cls, model: Any, after: Any, known: Collection[str] | None = None) -> Fields:
+    def of(
+        cls,
+        model: Any,
+        after: Any,
+        known: Mapping[str, Any] | None = None,
+        likelihood: bool = False,
+    ) -> Fields:
         """Of a model, and what an M-step made of it (the same model where there was none).
 
         Parameters
         ----------
         model, after
-        known : collection of str, optional
-            The fields there were before the E-step: what that adds is no parameter.
+        known : mapping, optional
+            The fields of the model before the E-step: what that adds is no parameter.
+        likelihood : bool, default=False
+            Whether a log-likelihood tells when EM has converged: counters and histories need not.
         """
         if hasattr(after, "parameters"):
             return cls(None)
@@ -56,10 +64,46 @@ class Fields:
         numeric = [name for name in now if (known is None or name in known) and _numeric(now[name])]
         moved = {name for name in numeric if _changed(before.get(name), now[name])}
         names = [n for n in numeric if n[0] != "_" and (_floats(now[n]) or n in moved)]
-        if model is not after and not moved.intersection(names):
+        shown = {name for name in names if not likelihood or _floats(now[name])}
+        if model is not after and not moved.intersection(shown):
             # what is seen are constants: the parameters are private
             names += [n for n in numeric if n[0] == "_" and n in moved and _numeric(before.get(n))]
-        return cls(tuple(names))
+        found = cls(tuple(names))
+        if model is after or known is None:
+            return found
+        return found.made_by(model, after, known, histories=not likelihood)
+
+    def made_by(
+        self, model: Any, after: Any, known: Mapping[str, Any], histories: bool = False
+    ) -> Fields:
+        """Those that are not merely kept from an E-step.
+
+        Parameters
+        ----------
+        model, after
+            After the E-step, and what the M-step made of it.
+        known : mapping
+            The fields of the model before the E-step.
+        histories : bool, default=False
+            Whether what an M-step adds to, and leaves as it was otherwise, may be a parameter.
+        """
+        if self.names is None:
+            return self
+        there, now = fields(model, private=True), fields(after, private=True)
+
+        def is_one(name: str) -> bool:
+            if not histories and _is_extended(known.get(name, there.get(name)), now[name]):
+                return False
+            kept = known.get(name) is not there.get(name)
+            return not kept or _changed(there.get(name), now[name])
+
+        return Fields(tuple(n for n in self.names if n in now and is_one(n)))
+
+    def without_integers(self, model: Any) -> Fields:
+        """Those that hold a floating-point number; all of a model's own `parameters`."""
+        if self.names is None:
+            return self
+        return Fields(tuple(name for name in self.names if _floats(getattr(model, name))))
 
     def tree(self, model: Any) -> Any:
         """The parameters as the model holds them."""
@@ -180,7 +224,8 @@ def _rebuilt(tree: Any, values: Iterator[float]) -> Any:
         dtype = tree.dtype if tree.dtype.kind == "f" else np.float64
         numbers = [next(values) for _ in range(tree.size)]
         return np.array(numbers, dtype=dtype).reshape(tree.shape)
-    return next(values)
+    value = next(values)
+    return int(value) if isinstance(tree, int) and value.is_integer() else value
 
 
 def _is_number(value: Any) -> bool:
@@ -211,6 +256,16 @@ def _changed(before: Any, after: Any) -> bool:
         return True
     old, new = (np.concatenate([v.ravel() for _, v in _leaves(t, "")]) for t in (before, after))
     return not np.array_equal(old, new)
+
+
+def _is_extended(before: Any, after: Any) -> bool:
+    """Whether numbers were added at the end, or the front, of a sequence."""
+    if not all(isinstance(value, list | tuple | np.ndarray) for value in (before, after)):
+        return False
+    n = len(before) if np.ndim(before) else 0
+    if np.ndim(after) == 0 or len(after) <= n or not (n == 0 or _numeric(before)):
+        return False
+    return n == 0 or not (_changed(before, after[:n]) and _changed(before, after[-n:]))
 
 
 def kept_inside(vector: FloatArray, inside: FloatArray) -> FloatArray:

@@ -59,7 +59,8 @@ class UserModel:
         self.model = model
         self._steps = steps_of(model)
         self._fields: Fields | None = None
-        self._known = set(fields(model, private=True))
+        self._likelihood = False  # until the first E-step has shown one
+        self._known = fields(model, private=True)
         self._leaves: list[tuple[str, FloatArray]] | None = None
         # None until the first M-step has shown whether it changes the model itself
         settings: Any = getattr(model, "__dataclass_params__", None)
@@ -77,7 +78,10 @@ class UserModel:
         statistics = getattr(self.model, self._steps[0])(data)
         if self._mutable is not False:
             self._leaves = None  # whatever the E-step did to the model
-        return Expected(statistics, self._log_likelihood(statistics, data))
+        log_likelihood = self._log_likelihood(statistics, data)
+        if self._likelihood is not (log_likelihood is not None):
+            self._likelihood, self._leaves = log_likelihood is not None, None
+        return Expected(statistics, log_likelihood)
 
     def _log_likelihood(self, statistics: Any, data: Any) -> float | None:
         own = getattr(self.model, "log_likelihood", None)
@@ -144,7 +148,9 @@ class UserModel:
         after = self._with(made)
         after._mutable = mutable and self._mutable is not False
         if self._fields is None:
-            after._fields = self._fields = Fields.of(self.model, made, self._known)
+            after._fields = self._fields = Fields.of(
+                self.model, made, self._known, expected.log_likelihood is not None
+            )
             if expected.log_likelihood is None and not after.leaves():
                 raise TypeError(
                     f"nothing tells when {type(self.model).__name__} has converged: it has no "
@@ -188,7 +194,7 @@ class UserModel:
         if names is None:
             return self._with(self.model.from_unconstrained(parameters))
         self._fields = Fields(tuple(names) or None)
-        return self.with_vector(parameters)
+        return self._with(self._fields.replaced(self.model, parameters))
 
     def saved(self) -> tuple[FloatArray, list[str] | None]:
         """What `at` takes: the parameters to the last bit, where they can be replaced.
@@ -198,11 +204,11 @@ class UserModel:
         TypeError
             If they cannot, and there is no unconstrained parametrisation either.
         """
-        vector = self.vector()
         try:
+            vector = self.fields.vector(self.model)
             if not vector.size:
                 raise TypeError(f"no parameters are found in {type(self.model).__name__}: {REMEDY}")
-            self.with_vector(vector)
+            self.fields.replaced(self.model, vector)
         except TypeError:
             if not self.has_space:
                 raise
@@ -213,14 +219,31 @@ class UserModel:
     def fields(self) -> Fields:
         """Where the parameters are."""
         if self._fields is None:
-            self._fields = Fields.of(self.model, self.model)
+            self._fields = Fields.of(self.model, self.model, self._known)
         return self._fields
+
+    def seen(self, data: Any) -> tuple[UserModel, Expected]:
+        """The model with the parameters that an EM step shows it to have, and its statistics."""
+        found = self.fields  # before the E-step adds to them
+        other = self._with(self.model)
+        other._fields = Fields(())  # not all of them need be in what the M-step makes
+        expected = other.accumulate(data)
+        made = other.maximise(expected).model
+        other._leaves, other._fields = None, found.made_by(self.model, made, self._known)
+        return other, expected
+
+    def _estimated(self) -> Fields:
+        """Without the integers, which may be counters, where a log-likelihood is level in the end.
+
+        They are in a checkpoint nevertheless, as the M-step may need them.
+        """
+        return self.fields.without_integers(self.model) if self._likelihood else self.fields
 
     def leaves(self) -> list[tuple[str, FloatArray]]:
         """Names and values of the parameters; none where they cannot be read."""
         if self._leaves is None:
             try:
-                self._leaves = self.fields.leaves(self.model)
+                self._leaves = self._estimated().leaves(self.model)
             except TypeError:
                 self._leaves = []
         return self._leaves
@@ -235,7 +258,7 @@ class UserModel:
 
     def with_vector(self, vector: FloatArray) -> UserModel:
         """The same model with other parameters."""
-        return self._with(self.fields.replaced(self.model, vector))
+        return self._with(self._estimated().replaced(self.model, vector))
 
     @property
     def has_space(self) -> bool:
