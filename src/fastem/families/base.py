@@ -91,9 +91,10 @@ class Family(Parametrised, ABC):
         """Rows from the first member, (n, D)."""
 
     def information(self, statistics: Any) -> FloatArray | None:
-        """Observed information of one member in free coordinates, (P, P).
+        """Observed information of one member in free coordinates, (P, P); of one of its columns.
 
-        None where differences of the log-likelihood have to tell.
+        None where differences of the log-likelihood have to tell. The expected information, where
+        the likelihood has kinks.
 
         Parameters
         ----------

@@ -76,16 +76,18 @@ class MaximumLikelihood:
     @cached_property
     def _informations(self) -> list[Information]:
         """Of each part that is independent of the others: a column of one variable, or all."""
-        members, weight = self.family.members(), self.total_weight
-        if len(self._likelihoods) > 1:
-            return [
-                observed(members.column(j), likelihood, weight, self.fixed)
-                for j, likelihood in enumerate(self._likelihoods)
-            ]
+        members, n_parts = self.family.members(), len(self._likelihoods)
+        return [
+            self._information(members if n_parts == 1 else members.column(j), j)
+            for j in range(n_parts)
+        ]
+
+    def _information(self, part: Family, j: int) -> Information:
         exact = None
-        if self._data is not None and type(members).information is not Family.information:
-            exact = members.information(self._data.statistics(members))
-        return [observed(members, self._likelihoods[0], weight, self.fixed, exact)]
+        if self._data is not None and type(part).information is not Family.information:
+            data = self._data if len(self._likelihoods) == 1 else self._data.column(j)
+            exact = part.information(data.statistics(part))
+        return observed(part, self._likelihoods[j], self.total_weight, self.fixed, exact)
 
     @cached_property
     def covariance(self) -> FloatArray:
