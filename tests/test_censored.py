@@ -375,3 +375,12 @@ def test_families_of_bounded_values(family):
     fit = mle.fit(family, np.minimum(x, 0.5), censored=x > 0.5)
     assert np.isfinite(fit.log_likelihood)
     assert type(family).__name__ in FAMILIES
+
+
+def test_a_weight_of_0_removes_a_bound():
+    x, said = [-5.0, 1.0, 2.0, np.nan, 4.0], np.array([1, 0, 1, -1, 0])
+    fit = mle.fit(Gamma(), x, censored=said, sample_weight=[0, 1, 2, 0, 1])
+    kept = [1, 2, 4]
+    alone = mle.fit(Gamma(), np.array(x)[kept], censored=said[kept], sample_weight=[1, 2, 1])
+    assert fit.log_likelihood == alone.log_likelihood
+    assert fit.n_samples == 3

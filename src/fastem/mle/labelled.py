@@ -120,7 +120,7 @@ class LabelledFit:
                     f"{self._data.n_columns}"
                 )
             rows = data.rows(slice(None))
-            with missing_named(rows, "X"):
+            with missing_named(data):
                 self.members.support.check(rows, type(self.members).__name__)
             width = max(data.n_columns, len(self.classes_))
             blocks = each_block(
@@ -181,7 +181,7 @@ def _rows_of(data: Data, chosen: NDArray[np.bool_]) -> Data:
     return replace(data, X=data.X[chosen], weights=weights, sum_of_weights=None)
 
 
-def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def encoded(y: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Different labels, sorted where they can be, and the place of each row's among them.
 
     Raises
@@ -197,7 +197,9 @@ def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
             f"y must be one label for each row, but it is of the shape {labels.shape}; y.ravel() "
             "makes one axis of a column"
         )
-    same_length(labels, X, "y")
+    same_length(labels, data.X if data.kept is None else data.kept, "y")
+    if data.kept is not None:
+        labels = labels[data.kept]
     missing = np.array([label is None or label != label for label in labels.tolist()])
     if missing.any():
         raise ValueError(
@@ -223,13 +225,8 @@ def fit_labelled(
     family: Family, data: Data, y: Any, fixed: Mapping[str, Any], max_iter: int, scalar: bool
 ) -> LabelledFit:
     """Fit one distribution to the rows of each label."""
-    classes, codes = encoded(y, data.X)
+    classes, codes = encoded(y, data)
     counts = np.bincount(codes, data.weights, minlength=len(classes)).astype(float)
-    if not counts.all():
-        raise ValueError(
-            f"sample_weight: all rows of class {classes.tolist()[int(np.argmin(counts))]!r} have "
-            "the weight 0"
-        )
     start = family.prepared(data.rows(slice(None)))
     if fixed or start.iterative:
         members = _one_by_one(start, data, classes, codes, fixed, max_iter)
