@@ -103,6 +103,22 @@ class Family(Parametrised, ABC):
         """
         return None
 
+    def estimates_covariance(self, statistics: Any, whole: bool = True) -> FloatArray | None:
+        """Covariance of the estimates of one member, or of one of its columns, in closed form.
+
+        None where it takes the information. A parameter's own block must be that whatever other
+        parameters are held.
+
+        Parameters
+        ----------
+        statistics
+            Taken at its own parameters.
+        whole : bool, default=True
+            Whether all of it is asked for, (Q, Q), in the order of `parameters`; else its diagonal
+            (Q,). NaN for what is at an edge of its domain.
+        """
+        return None
+
     def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
         """Refuse what looks like a maximum and is none; nothing to do for most families.
 
