@@ -429,8 +429,10 @@ def test_labelled_iris_with_covariances(structure, n_parameters):
     assert (fit.predict(X) == densities.argmax(axis=1)).all()
     assert fit.n_parameters == n_parameters + 2
     if structure == "tied":
+        assert "the classes share parameters" in fit.of(0).no_errors_because
         assert (fit.predict(X) == LinearDiscriminantAnalysis().fit(X, y).predict(X)).all()
     if structure == "full":
+        assert fit.of(0).no_errors_because is None
         # its covariances divide by n - 1
         theirs = QuadraticDiscriminantAnalysis().fit(X, y)
         assert (fit.predict(X) == theirs.predict(X)).mean() > 0.99
@@ -485,12 +487,17 @@ def test_what_is_wrong_with_labels(y, message):
 def test_prediction_looks_at_its_rows():
     fit = mle.fit(Gamma(), [1.0, 2.0, 3.0, 5.0], [0, 0, 1, 1])
     with pytest.raises(ValueError, match="Gamma is a distribution of numbers above 0"):
-        fit.predict([-1.0])
+        fit.predict([np.inf])
+    with pytest.raises(ValueError, match="1 value that is NaN"):
+        fit.predict([np.nan])
     with pytest.raises(ValueError, match="X has 2 columns"):
         fit.predict([[1.0, 2.0]])
     with pytest.raises(ValueError, match="no class 5: they are 0, 1"):
         fit.of(5)
-    # outside of both ranges only the priors are left
+    # where no class has a density only the priors are left
+    assert_allclose(fit.predict_proba([-1.0, 0.0]), [[0.5, 0.5]] * 2)
+    codes = mle.fit(Categorical(), [0.0, 1.0, 1.0, 2.0, 2.0], [0, 0, 0, 1, 1])
+    assert_allclose(codes.predict_proba([7.0, 2.0]), [[0.6, 0.4], [0.0, 1.0]], atol=1e-99)
     ranges = mle.fit(Uniform(), [0.0, 1.0, 0.5, 2.0, 3.0], [0, 0, 0, 1, 1])
     assert_allclose(ranges.predict_proba([9.0]), [[0.6, 0.4]])
 

@@ -23,6 +23,10 @@ from .result import MaximumLikelihood, likelihoods_of
 from .table import aligned, criteria
 
 _MOST_ROWS = 20
+_SHARED = (
+    "the classes share parameters, which the rows of all determine: those of one do not tell their "
+    "errors"
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,12 +110,19 @@ class LabelledFit:
             fixed=self.fixed,
             _data=data,
             _likelihoods=likelihoods,
+            _no_errors=_SHARED if self._sharing else None,
         )
+
+    @property
+    def _sharing(self) -> bool:
+        """Whether the distributions have parameters in common."""
+        each = len(self.classes_) * self.members.n_parameters
+        return self.members.n_parameters_together < each
 
     # --- prediction -----------------------------------------------------------------------------
 
     def _log_joint(self, X: Any, n_threads: int | None = None) -> FloatArray:
-        """log prior + log density, (n, K)."""
+        """log prior + log density, (n, K): -inf for rows that have no density under any."""
         with shared_n_threads(n_threads) as threads:
             data = checked(X)
             if data.n_columns != self._data.n_columns:
@@ -121,11 +132,21 @@ class LabelledFit:
                 )
             rows = data.rows(slice(None))
             with missing_named(data):
-                self.members.support.check(rows, type(self.members).__name__)
+                if not np.isfinite(rows).all():
+                    self.members.support.check(rows, type(self.members).__name__)
             width = max(data.n_columns, len(self.classes_))
-            blocks = each_block(
-                lambda part: self.members.log_densities(rows[part]), len(rows), width, threads
-            )
+
+            def block(part: slice) -> FloatArray:
+                some = rows[part]
+                inside = self.members.inside(some)
+                if inside.all():
+                    return self.members.log_densities(some)
+                result = np.full((len(some), len(self.classes_)), -np.inf)
+                if inside.any():
+                    result[inside] = self.members.log_densities(some[inside])
+                return result
+
+            blocks = each_block(block, len(rows), width, threads)
         return np.concatenate(blocks) + np.log(self.priors)
 
     def predict_log_proba(self, X: Any) -> FloatArray:

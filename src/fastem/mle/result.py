@@ -50,6 +50,7 @@ class MaximumLikelihood:
     trace: tuple[float, ...] = ()
     _data: Any = field(default=None)
     _likelihoods: tuple[Likelihood, ...] = field(default=())
+    _no_errors: str | None = None
 
     @property
     def parameters(self) -> dict[str, FloatArray]:
@@ -83,6 +84,9 @@ class MaximumLikelihood:
         ]
 
     def _information(self, part: Family, j: int) -> Information | ClosedForm:
+        if self._no_errors is not None:
+            size = sum(value.size for value in part.parameters.values())
+            return Information(np.full((size, size), np.nan), self._no_errors)
         exact, kind = None, type(part)
         closed = kind.estimates_covariance is not Family.estimates_covariance
         if self._data is not None and (closed or kind.information is not Family.information):
