@@ -224,12 +224,17 @@ def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, F
     if exact.any():
         # each row in its place, so that the error names it
         start = family.prepared(np.where(exact, given.low, given.low[np.argmax(exact)])[:, None])
+    elif support.integer:  # what a family must know of its values, bounds tell as well
+        ends = np.where(np.isfinite(given.high), given.high, given.low)
+        start = family.prepared(np.maximum(np.floor(ends), support.low)[:, None])
     else:
         start = family
     low, high = np.maximum(given.low, support.low), np.minimum(given.high, support.high)
-    empty = ~exact & ((low > high) | ((low == high) & ~np.isclose(given.low, given.high)))
-    if support.integer:
-        empty |= ~exact & (given.low >= support.low) & ~(np.floor(low) < np.floor(high))
+    if support.integer:  # the lowest value itself is above no bound: what is below it is
+        low, high = np.maximum(np.floor(given.low), support.low - 1), np.floor(high)
+        empty = ~exact & ~((low < high) & start.inside(low[:, None] + 1))
+    else:
+        empty = ~exact & ((low > high) | ((low == high) & ~np.isclose(given.low, given.high)))
     if empty.any():
         row = int(np.argmax(empty))
         raise ValueError(
@@ -237,12 +242,11 @@ def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, F
             f"{given.low[row]:g} and at most {given.high[row]:g}, the bounds in row {row}, counted "
             "from 0. Remove such rows, or choose a family that has such values"
         )
-    if support.integer:  # the lowest value itself is above no bound: what is below it is
-        low = np.where(given.low < support.low, support.low - 1, low)
     weights = np.ones(len(low)) if given.weights is None else given.weights
     counted = weights > 0
     bounded = ~exact & counted
-    above, below = low[bounded] > support.low, high[bounded] < support.high
+    above = low[bounded] >= support.low if support.integer else low[bounded] > support.low
+    below = high[bounded] < support.high
     if not (exact & counted).any() and not (above.any() and below.any()):
         raise DegenerateFitError(
             f"{name}: no value is known, and all bounds are on one side, so the likelihood rises "
@@ -272,9 +276,11 @@ def _beginning(family: Family, seen: Observed) -> Data:
         middle = np.where(below, np.where(above, low / 2 + high / 2, low + beyond), high - beyond)
     if support.integer:
         middle = np.where(np.isfinite(middle), np.floor(middle) + (middle < high), middle)
+        # not beyond the greatest value there is
+        middle = np.where(family.inside(middle[:, None]), middle, low + 1)
     # nothing is known of what may be anywhere; and a bound may be no possible value
     told = (low > support.low) | (high < support.high)
-    told &= support.inside(middle[:, None])
+    told &= family.inside(middle[:, None])
     values = np.concatenate([seen.exact.X[:, 0], middle[told]])
     weights = seen.exact.weights
     weights = np.ones(seen.exact.n_rows) if weights is None else weights
@@ -298,7 +304,7 @@ def fit(
     seen, start = observed(family, given, n_threads)
     weight = seen.total_weight
     trace: tuple[float, ...] = ()
-    begin = _beginning(family, seen)
+    begin = _beginning(start, seen)
     if fixed:
         members = complete.with_fixed(start, begin, fixed, max_iter)[0]
     else:
