@@ -12,6 +12,7 @@ from fastem import mle
 from fastem.exceptions import DegenerateFitError
 from fastem.families import (
     FAMILIES,
+    Bernoulli,
     Beta,
     Binomial,
     Exponential,
@@ -375,3 +376,41 @@ def test_families_of_bounded_values(family):
     fit = mle.fit(family, np.minimum(x, 0.5), censored=x > 0.5)
     assert np.isfinite(fit.log_likelihood)
     assert type(family).__name__ in FAMILIES
+
+
+def test_a_weight_of_0_removes_a_bound():
+    x, said = [-5.0, 1.0, 2.0, np.nan, 4.0], np.array([1, 0, 1, -1, 0])
+    fit = mle.fit(Gamma(), x, censored=said, sample_weight=[0, 1, 2, 0, 1])
+    kept = [1, 2, 4]
+    alone = mle.fit(Gamma(), np.array(x)[kept], censored=said[kept], sample_weight=[1, 2, 1])
+    assert fit.log_likelihood == alone.log_likelihood
+    assert fit.n_samples == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "X", "censored", "expected"),
+    [
+        (Poisson(), [[-1, 0], [0, 2], [2, 4], [1, 1]], "interval", 1.41924),
+        (Poisson(), [[-np.inf, 0], [0.5, 2.5], [2, 4.9], [1, 1]], "interval", 1.41924),
+        (Poisson(), [[0, 2], [0, 2]], "interval", np.sqrt(2)),
+        (Poisson(), [0, 3, 2], ["left", 0, 0], 5 / 3),
+        (Geometric(), [1, 3, 2], [-1, 0, 0], 0.5),
+        (Bernoulli(), [0, 1, 0, 1], [-1, 0, 0, 0], 0.5),
+        (Bernoulli(), [0, 1, 0, 1], [1, 0, 0, 0], 0.75),
+        (Binomial(n_trials=10), [9, 5, 6], [1, 0, 0], 0.7),
+    ],
+)
+def test_integers_at_the_edge_of_the_support(family, X, censored, expected):
+    fit = mle.fit(family, X, censored=censored)
+    assert_allclose(next(iter(fit.parameters.values())), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "X"),
+    [(Bernoulli(), [0, 1, 0, 1]), (Binomial(n_trials=3), [0, 3, 1, 1])],
+)
+def test_there_is_nothing_above_the_greatest_integer(family, X):
+    with pytest.raises(ValueError, match="n_trials"):
+        mle.fit(Binomial(), X, censored=[1, -1, 1, 1])
+    with pytest.raises(ValueError, match=f"none is above {X[1]} and at most inf.*row 1"):
+        mle.fit(family, X, censored=[0, 1, 0, 0])

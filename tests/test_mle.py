@@ -25,13 +25,16 @@ from fastem.families import (
     Gamma,
     Laplace,
     LinearRegression,
+    Multinomial,
     MultivariateNormal,
     Normal,
     Poisson,
+    Product,
     StudentT,
     Uniform,
     Weibull,
 )
+from fastem.mle.information import observed
 
 CASES = [
     pytest.param(example.family, id=f"{name}-{i}")
@@ -111,6 +114,66 @@ def test_the_covariance_of_a_multivariate_normal():
     assert_allclose(np.square(fit.standard_errors["covariance"]), np.array(expected) / 500)
 
 
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_closed_forms_are_the_observed_information(structure):
+    X = rng(1).multivariate_normal([1, 2, 3], np.diag([1.0, 2.0, 0.5]) + 0.3, 400)
+    w = rng(2).uniform(0.5, 2, 400)
+    fit = mle.fit(MultivariateNormal(covariance_type=structure), X, sample_weight=w)
+    found = observed(fit.family.members(), fit._likelihoods[0], fit.total_weight)
+    assert_allclose(fit.covariance, found.covariance, rtol=1e-6, atol=1e-12)
+    errors = np.concatenate([e.ravel() for e in fit.standard_errors.values()])
+    assert_allclose(np.square(errors), np.diag(found.covariance), rtol=1e-6, atol=1e-12)
+    held = mle.fit(
+        MultivariateNormal(covariance_type=structure), X, fixed={"mean": [1.0, 2.0, 3.0]}
+    )
+    likelihoods = held._likelihoods[0], held.total_weight, ("mean",)
+    assert_allclose(
+        held.covariance,
+        observed(held.family.members(), *likelihoods).covariance,
+        rtol=1e-4,
+        atol=1e-9,
+    )
+
+
+def test_closed_forms_of_shares():
+    X = np.column_stack([rng(3).integers(0, 3, 90), rng(4).integers(0, 2, 90)])
+    fit = mle.fit(Categorical(), X.astype(float))
+    for j in range(2):
+        part = fit.family.members().column(j)
+        found = observed(part, fit._likelihoods[j], 90.0)
+        own = np.diag(found.covariance)
+        assert_allclose(np.square(fit.standard_errors["p"][j]), own, rtol=1e-7)
+    X = rng(5).multinomial(7, [0.2, 0.3, 0.5], 60).astype(float)
+    fit = mle.fit(Multinomial(), X)
+    found = observed(fit.family.members(), fit._likelihoods[0], 60.0)
+    assert_allclose(fit.covariance, found.covariance, rtol=1e-7)
+    none = mle.fit(Categorical(), [0.0, 2.0, 2.0])  # no row has the category 1
+    assert np.isnan(none.standard_errors["p"]).tolist() == [False, True, False]
+    assert "edge" in none.no_errors_because
+
+
+def test_many_parameters_take_no_cubes():
+    X = rng(6).normal(size=(300, 60))
+    fit = mle.fit(MultivariateNormal(), X)
+    assert "mean[0]" in repr(fit)
+    assert np.isfinite(fit.standard_errors["covariance"]).all()
+    fit = mle.fit(LinearRegression(), rng(6).normal(size=(400, 120)), rng(7).normal(size=400))
+    assert fit.no_errors_because is None
+    parts = Product([(MultivariateNormal(), 13), (MultivariateNormal(), 3)])
+    fit = mle.fit(parts, X[:, :16])
+    assert "113 free parameters" in fit.no_errors_because
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_errors_of_a_regression_are_those_of_least_squares(intercept):
+    X = rng(8).normal(3, 1, (50, 4))
+    fit = mle.fit(LinearRegression(intercept=intercept), X, X.sum(axis=1) + rng(9).normal(size=50))
+    design = np.column_stack([np.ones(50)] * intercept + [X])
+    expected = np.linalg.inv(design.T @ design) * np.square(fit.family.sd)
+    assert_allclose(fit.covariance[:-1, :-1], expected, rtol=1e-9)
+    assert_allclose(fit.standard_errors["sd"], fit.family.sd / 10, rtol=1e-12)
+
+
 def test_an_iterative_family_is_at_its_maximum():
     x = stats.t(4, 1, 2).rvs(800, random_state=0)
     fit = mle.fit(StudentT(), x)
@@ -148,6 +211,30 @@ def test_weights_are_repetitions(family):
     assert_allclose([weighted.aic, weighted.bic], [repeated.aic, repeated.bic], rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("family", "x"),
+    [
+        (Gamma(), [-1.0, 2.0, 3.0, 5.0]),
+        (StudentT(), [1e300, 2.0, 3.0, 5.0]),
+        (Categorical(), [5.0, 0.0, 1.0, 1.0]),
+        (Normal(), [np.nan, 2.0, 3.0, 5.0]),
+    ],
+)
+def test_a_weight_of_0_removes_the_row(family, x):
+    fit = mle.fit(family, x, sample_weight=[0, 1, 1, 1])
+    assert repr(fit) == repr(mle.fit(family, x[1:]))
+    labelled = mle.fit(family, x * 2, [9, 0, 0, 0, None, 1, 1, 1], sample_weight=[0, 1, 1, 1] * 2)
+    assert labelled.classes_.tolist() == [0, 1]
+    assert_allclose(labelled.log_likelihood, 2 * fit.log_likelihood + 6 * np.log(0.5))
+    row = mle.fit(LinearRegression(), [1.0, 2.0, 4.0, 9.0], x, sample_weight=[0, 1, 1, 1])
+    assert row.n_samples == 3
+
+
+def test_rows_of_weight_0_are_said_not_to_be_counted():
+    with pytest.raises(ValueError, match=r"in row 0 .*Rows of weight 0 are left out"):
+        mle.fit(Gamma(), [1.0, -1.0, 2.0], sample_weight=[0, 1, 1])
+
+
 def test_threads_change_no_digit():
     x = rng(5).gamma(2, 3, 300_000)
     fits = [mle.fit(Weibull(), x, n_threads=n) for n in (1, 2)]
@@ -172,9 +259,8 @@ def test_float32_and_lists_are_taken():
 
 def test_kinks_and_edges():
     x = rng(7).laplace(1, 2, 4000)
-    fit = mle.fit(Laplace(), x)
+    fit = mle.fit(Laplace(), x, censored=x > 4)
     assert_allclose(fit.standard_errors["loc"], fit.family.scale / np.sqrt(4000), rtol=0.2)
-    assert_allclose(fit.standard_errors["scale"], fit.family.scale / np.sqrt(4000), rtol=1e-3)
     assert "approximate" in repr(fit)
     fit = mle.fit(Uniform(), rng(8).uniform(0, 1, 50))
     assert np.isnan(fit.covariance).all()
@@ -182,6 +268,17 @@ def test_kinks_and_edges():
     fit = mle.fit(Poisson(), np.zeros(5))
     assert np.isnan(fit.standard_errors["rate"])
     assert np.isnan(fit.confidence_intervals()["rate"]).all()
+
+
+@pytest.mark.parametrize("n", [100, 101])
+def test_errors_of_a_laplace_are_those_of_the_expected_information(n):
+    X = rng(7).laplace(1, 2, (n, 40))
+    fit = mle.fit(Laplace(), X)
+    assert fit.no_errors_because is None
+    for name in ("loc", "scale"):
+        assert_allclose(fit.standard_errors[name], fit.family.scale / np.sqrt(n), rtol=1e-9)
+    held = mle.fit(Laplace(), X[:, 0], fixed={"scale": 2.0}, sample_weight=np.full(n, 3.0))
+    assert_allclose(held.standard_errors["loc"], 2 / np.sqrt(3 * n), rtol=1e-9)
 
 
 def test_what_is_at_an_edge_leaves_the_others_their_errors():
@@ -332,8 +429,10 @@ def test_labelled_iris_with_covariances(structure, n_parameters):
     assert (fit.predict(X) == densities.argmax(axis=1)).all()
     assert fit.n_parameters == n_parameters + 2
     if structure == "tied":
+        assert "the classes share parameters" in fit.of(0).no_errors_because
         assert (fit.predict(X) == LinearDiscriminantAnalysis().fit(X, y).predict(X)).all()
     if structure == "full":
+        assert fit.of(0).no_errors_because is None
         # its covariances divide by n - 1
         theirs = QuadraticDiscriminantAnalysis().fit(X, y)
         assert (fit.predict(X) == theirs.predict(X)).mean() > 0.99
@@ -388,12 +487,17 @@ def test_what_is_wrong_with_labels(y, message):
 def test_prediction_looks_at_its_rows():
     fit = mle.fit(Gamma(), [1.0, 2.0, 3.0, 5.0], [0, 0, 1, 1])
     with pytest.raises(ValueError, match="Gamma is a distribution of numbers above 0"):
-        fit.predict([-1.0])
+        fit.predict([np.inf])
+    with pytest.raises(ValueError, match="1 value that is NaN"):
+        fit.predict([np.nan])
     with pytest.raises(ValueError, match="X has 2 columns"):
         fit.predict([[1.0, 2.0]])
     with pytest.raises(ValueError, match="no class 5: they are 0, 1"):
         fit.of(5)
-    # outside of both ranges only the priors are left
+    # where no class has a density only the priors are left
+    assert_allclose(fit.predict_proba([-1.0, 0.0]), [[0.5, 0.5]] * 2)
+    codes = mle.fit(Categorical(), [0.0, 1.0, 1.0, 2.0, 2.0], [0, 0, 0, 1, 1])
+    assert_allclose(codes.predict_proba([7.0, 2.0]), [[0.6, 0.4], [0.0, 1.0]], atol=1e-99)
     ranges = mle.fit(Uniform(), [0.0, 1.0, 0.5, 2.0, 3.0], [0, 0, 0, 1, 1])
     assert_allclose(ranges.predict_proba([9.0]), [[0.6, 0.4]])
 

@@ -228,6 +228,14 @@ class Covariance(ABC):
     def scatter(self, rows: FloatArray, weights: FloatArray) -> FloatArray:
         """sum w d d^T of rows (n, D) with weights (n,), in the shape of one covariance."""
 
+    @abstractmethod
+    def estimates_covariance(self, matrix: FloatArray, weight: float, whole: bool) -> FloatArray:
+        """Covariance of the entries of one fitted matrix (D, D), (D^2, D^2); or its diagonal.
+
+        Of s_ij and s_kl (s_ik s_jl + s_il s_jk) / weight, as far as the structure has them free
+        (Mardia, Kent, Bibby 1979, Multivariate Analysis, section 4.2).
+        """
+
     def sample(
         self,
         component: int,
@@ -292,6 +300,22 @@ class AxisAligned(Covariance):
     ) -> FloatArray:
         return np.exp(numbers).reshape(self.shape(n_components, n_features))
 
+    def estimates_covariance(self, matrix: FloatArray, weight: float, whole: bool) -> FloatArray:
+        D = len(matrix)
+        of_diagonal = self.variances_covariance(matrix.diagonal(), weight)
+        places = np.arange(D) * (D + 1)
+        if not whole:
+            variances = np.zeros(D * D)
+            variances[places] = of_diagonal.diagonal()
+            return variances
+        result = np.zeros((D * D, D * D))
+        result[np.ix_(places, places)] = of_diagonal
+        return result
+
+    def variances_covariance(self, variances: FloatArray, weight: float) -> FloatArray:
+        """Covariance of the fitted variances (D,), (D, D)."""
+        return np.diag(2 * np.square(variances) / weight)
+
     def sample(
         self,
         component: int,
@@ -345,6 +369,16 @@ class Matrices(Covariance):
         D = scatter.shape[-1]
         covariances.reshape(*scatter.shape[:-2], D * D)[..., :: D + 1] += ridge
         return covariances
+
+    def estimates_covariance(self, matrix: FloatArray, weight: float, whole: bool) -> FloatArray:
+        if not whole:
+            scales = matrix.diagonal()
+            return np.asarray((np.outer(scales, scales) + np.square(matrix)) / weight).ravel()
+        size = matrix.size
+        result = matrix[:, None, :, None] * matrix[None, :, None, :]  # i, j, k, l
+        result += matrix[:, None, None, :] * matrix[None, :, :, None]
+        result /= weight
+        return np.asarray(result.reshape(size, size))
 
     def prior_scale(self, variances: FloatArray) -> FloatArray:
         return np.diag(variances)

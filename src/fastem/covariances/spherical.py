@@ -49,6 +49,9 @@ class Spherical(AxisAligned):
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
         return n_features * np.log(precisions_cholesky)
 
+    def variances_covariance(self, variances: FloatArray, weight: float) -> FloatArray:
+        return 2 * np.outer(variances, variances) / (weight * len(variances))
+
     def matrices(self, covariances: FloatArray, n_components: int, n_features: int) -> FloatArray:
         return covariances[:, None, None] * np.eye(n_features)
 

@@ -91,14 +91,31 @@ class Family(Parametrised, ABC):
         """Rows from the first member, (n, D)."""
 
     def information(self, statistics: Any) -> FloatArray | None:
-        """Observed information of one member in free coordinates, (P, P).
+        """Observed information of one member in free coordinates, (P, P); of one of its columns.
 
-        None where differences of the log-likelihood have to tell.
+        None where differences of the log-likelihood have to tell. The expected information, where
+        the likelihood has kinks.
 
         Parameters
         ----------
         statistics
             Taken at its own parameters.
+        """
+        return None
+
+    def estimates_covariance(self, statistics: Any, whole: bool = True) -> FloatArray | None:
+        """Covariance of the estimates of one member, or of one of its columns, in closed form.
+
+        None where it takes the information. A parameter's own block must be that whatever other
+        parameters are held.
+
+        Parameters
+        ----------
+        statistics
+            Taken at its own parameters.
+        whole : bool, default=True
+            Whether all of it is asked for, (Q, Q), in the order of `parameters`; else its diagonal
+            (Q,). NaN for what is at an edge of its domain.
         """
         return None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .base import FloatArray
 from .domains import SIMPLEX
 from .exponential_family import ExponentialFamily, Moments
-from .special import least_log
+from .special import least_log, shares_covariance
 from .support import Support
 
 _MOST_CATEGORIES = 100_000
@@ -196,6 +196,15 @@ class Categorical(ExponentialFamily):
         logs[:, :, 1:][:, own[:, 1:]] = free
         p = np.exp(logs - logs.max(axis=2, keepdims=True))
         return self.with_parameters(p=p / p.sum(axis=2, keepdims=True))
+
+    def estimates_covariance(self, statistics: Moments, whole: bool = True) -> FloatArray:
+        n = int(self.n_categories[0])
+        size = self.p.shape[2]  # what is beyond the categories is 0, and so is its error
+        result = np.zeros((size, size) if whole else size)
+        if n > 1:
+            part = shares_covariance(self.p[0, 0, :n], statistics.counts[0], whole)
+            result[(slice(n),) * part.ndim] = part
+        return result
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         columns = [random_state.choice(len(p), n, p=p / p.sum()) for p in self.p[0]]

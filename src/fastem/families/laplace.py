@@ -78,6 +78,15 @@ class Laplace(Family):
         terms = away / self.scale + weight * np.log(2 * self.scale)
         return np.asarray(-terms.sum(axis=1))
 
+    def information(self, statistics: WeightedRows) -> FloatArray:
+        """The expected one, of one column: the likelihood itself has kinks at the rows.
+
+        Of the location weight / scale^2, of the logarithm of the scale the weight (Johnson, Kotz,
+        Balakrishnan, section 24.4).
+        """
+        weight = statistics.distances(self.loc)[0][0, 0]
+        return np.diag([weight / np.square(self.scale[0, 0]), weight])
+
     def scipy(self) -> Any:
         from scipy import stats
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import solve_triangular
+from scipy.linalg import block_diag, solve_triangular
 
 from .base import FloatArray, degenerate
 from .conditional import ConditionalFamily
@@ -144,6 +144,19 @@ class LinearRegression(ConditionalFamily):
             -0.5 * squares / np.square(self.sd)
             - count * (np.log(self.sd) + 0.5 * math.log(2 * math.pi))
         )
+
+    def estimates_covariance(self, statistics: TriangularFactors, whole: bool = True) -> FloatArray:
+        """sd^2 (X^T X)^-1 of the coefficients, and independent of them sd^2 / 2n of sd."""
+        count, mean, factor = statistics.counts[0], statistics.means[0], statistics.factors[0]
+        inverse = solve_triangular(factor[:-1, :-1], np.eye(len(mean) - 1))
+        slopes = inverse @ inverse.T
+        if self.intercept:
+            aside = slopes @ mean[:-1]
+            first = 1 / count + mean[:-1] @ aside
+            slopes = np.block([[np.array([[first]]), -aside[None]], [-aside[:, None], slopes]])
+        variance = np.square(self.sd[0])
+        result = block_diag(variance * slopes, variance / (2 * count))
+        return np.asarray(result if whole else result.diagonal())
 
     def expected_response(self, X: ArrayLike) -> FloatArray:
         return self._predictor(X)

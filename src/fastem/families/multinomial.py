@@ -11,8 +11,8 @@ from scipy.special import gammaln
 
 from .base import FloatArray
 from .domains import SIMPLEX
-from .exponential_family import ExponentialFamily
-from .special import least_log
+from .exponential_family import ExponentialFamily, Moments
+from .special import least_log, shares_covariance
 from .support import Support
 
 
@@ -106,6 +106,9 @@ class Multinomial(ExponentialFamily):
         # without any trial all p are as likely: equal ones
         equal = np.full_like(means[0], 1 / means[0].shape[1])
         return self.with_parameters(p=np.divide(means[0], totals, out=equal, where=totals != 0))
+
+    def estimates_covariance(self, statistics: Moments, whole: bool = True) -> FloatArray:
+        return shares_covariance(self.p[0], float(statistics.sums[0].sum()), whole)
 
     def draw(self, n: int, random_state: np.random.RandomState) -> FloatArray:
         if self.n_trials is None:

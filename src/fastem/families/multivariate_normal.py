@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from ..covariances import COVARIANCES, Covariance
 from .base import Family, FloatArray
@@ -131,6 +132,14 @@ class MultivariateNormal(Family):
     @property
     def variance(self) -> Any:
         return np.array(self.covariance.diagonal(0, -2, -1))
+
+    def estimates_covariance(self, statistics: Scatter, whole: bool = True) -> FloatArray:
+        """Of the mean S / n, and independent of it (Mardia, Kent, Bibby, section 4.2) of S."""
+        weight, matrix = float(statistics.counts[0]), self.covariance[0]
+        of_matrix = self.structure.estimates_covariance(matrix, weight, whole)
+        if not whole:
+            return np.concatenate([matrix.diagonal() / weight, of_matrix])
+        return block_diag(matrix / weight, of_matrix)
 
     # --- free coordinates: the means, and what is free in a covariance of this structure --------
 

@@ -74,3 +74,21 @@ def digamma_rise(a: FloatArray, x: FloatArray) -> FloatArray:
     )
     direct = x - a * (digamma(a + x) - digamma(a))
     return np.where(a >= _LARGE, by_series, direct)
+
+
+def shares_covariance(p: FloatArray, weight: float, whole: bool) -> FloatArray:
+    """(diag(p) - p p^T) / weight, of shares p (C,) of so many draws; or its diagonal.
+
+    NaN for shares of 0 or 1, which are at an edge.
+
+    References
+    ----------
+    Agresti (2013), Categorical Data Analysis, section 1.2.
+    """
+    certain = (p == 0) | (p == 1)
+    if not whole:
+        return np.where(certain, np.nan, p * (1 - p) / weight)
+    result = -np.outer(p, p) / weight
+    np.fill_diagonal(result, p * (1 - p) / weight)
+    result[certain] = result[:, certain] = np.nan
+    return result

@@ -16,7 +16,7 @@ from ..exceptions import DegenerateFitError
 from ..families.base import Family
 from ..families.truncation import log_masses
 from . import complete
-from .data import Data, FloatArray, refuse_missing, same_length, table
+from .data import Data, FloatArray, refuse_missing, same_length, table, uncounted
 from .result import MaximumLikelihood
 
 _CODES: dict[Any, int] = {"left": -1, "none": 0, "right": 1, -1: -1, 0: 0, 1: 1}
@@ -34,11 +34,15 @@ class Bounds:
     low, high : array of shape (n,)
         Infinite for none. What is meant is low < x <= high.
     weights : array of shape (n,) or None
+        All above 0.
+    kept : array of bool of shape (n_given,) or None
+        Which of the rows that were given are here; None for all. A row of weight 0 is none.
     """
 
     low: FloatArray
     high: FloatArray
-    weights: FloatArray | None
+    weights: FloatArray | None = None
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def exact(self) -> NDArray[np.bool_]:
@@ -61,13 +65,20 @@ def bounds(X: Any, censored: Any, sample_weight: Any) -> Bounds:
                 "neither censored nor sample_weight, or the bounds as an array of two columns with "
                 "censored='interval'"
             )
-        low, high = _of_scipy(X)
-    elif isinstance(censored, str):
-        low, high = _of_intervals(X, censored)
-    else:
-        low, high = _of_codes(X, censored)
-    weights = check_sample_weight(sample_weight, low[:, None])
-    return Bounds(low, high, weights)
+        return Bounds(*_of_scipy(X))
+    values = table(X, "X")
+    said = censored if isinstance(censored, str) else _said(censored, values)
+    weights = check_sample_weight(sample_weight, values)
+    kept = None
+    if weights is not None and not weights.all():
+        kept = weights > 0
+        values, weights = values[kept], weights[kept]
+        said = said if isinstance(said, str) else said[kept]
+    with uncounted(kept):
+        low, high = (
+            _of_intervals(values, said) if isinstance(said, str) else _of_codes(values, said)
+        )
+    return Bounds(low, high, weights, kept)
 
 
 def _of_scipy(X: Any) -> tuple[FloatArray, FloatArray]:
@@ -77,13 +88,13 @@ def _of_scipy(X: Any) -> tuple[FloatArray, FloatArray]:
     return np.concatenate(low).astype(float), np.concatenate(high).astype(float)
 
 
-def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
+def _of_intervals(X: FloatArray, censored: str) -> tuple[FloatArray, FloatArray]:
     if censored != "interval":
         raise ValueError(
             f"censored={censored!r} is not known: give 'interval' with the bounds as two columns, "
             "or an array that says 'left', 'right' or 'none' of each value"
         )
-    both = np.asarray(table(X, "X"), dtype=np.float64)
+    both = np.asarray(X, dtype=np.float64)
     refuse_missing(both, "X")
     if both.ndim != 2 or both.shape[1] != 2:
         raise ValueError(
@@ -102,17 +113,11 @@ def _of_intervals(X: Any, censored: str) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def _of_codes(X: Any, censored: Any) -> tuple[FloatArray, FloatArray]:
-    values = np.asarray(table(X, "X"), dtype=np.float64)
-    refuse_missing(values, "X")
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise ValueError(
-            f"censored values must be one column, but the shape of X is {values.shape}: columns "
-            "are independent, so fit each by itself"
-        )
+def _said(censored: Any, values: FloatArray) -> NDArray[Any]:
+    """What is said of each value, (n,)."""
     said = np.asarray(censored)
+    if said.dtype.kind in "US" and not isinstance(censored, np.ndarray):
+        said = np.asarray(censored, dtype=object)  # NumPy would make text of numbers among text
     if said.ndim == 2 and said.shape[1] == 1:
         said = said[:, 0]
     if said.ndim != 1:
@@ -121,6 +126,19 @@ def _of_codes(X: Any, censored: Any) -> tuple[FloatArray, FloatArray]:
             f"value, or 'interval', but its shape is {said.shape}"
         )
     same_length(said, values, "censored")
+    return said
+
+
+def _of_codes(X: FloatArray, said: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    values = np.asarray(X, dtype=np.float64)
+    refuse_missing(values, "X")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(
+            f"censored values must be one column, but the shape of X is {values.shape}: columns "
+            "are independent, so fit each by itself"
+        )
     codes = [_CODES.get(code) for code in said.tolist()]  # True is 1
     if None in codes:
         row = codes.index(None)
@@ -206,12 +224,17 @@ def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, F
     if exact.any():
         # each row in its place, so that the error names it
         start = family.prepared(np.where(exact, given.low, given.low[np.argmax(exact)])[:, None])
+    elif support.integer:  # what a family must know of its values, bounds tell as well
+        ends = np.where(np.isfinite(given.high), given.high, given.low)
+        start = family.prepared(np.maximum(np.floor(ends), support.low)[:, None])
     else:
         start = family
     low, high = np.maximum(given.low, support.low), np.minimum(given.high, support.high)
-    empty = ~exact & ((low > high) | ((low == high) & ~np.isclose(given.low, given.high)))
-    if support.integer:
-        empty |= ~exact & (given.low >= support.low) & ~(np.floor(low) < np.floor(high))
+    if support.integer:  # the lowest value itself is above no bound: what is below it is
+        low, high = np.maximum(np.floor(given.low), support.low - 1), np.floor(high)
+        empty = ~exact & ~((low < high) & start.inside(low[:, None] + 1))
+    else:
+        empty = ~exact & ((low > high) | ((low == high) & ~np.isclose(given.low, given.high)))
     if empty.any():
         row = int(np.argmax(empty))
         raise ValueError(
@@ -219,12 +242,11 @@ def observed(family: Family, given: Bounds, n_threads: int) -> tuple[Observed, F
             f"{given.low[row]:g} and at most {given.high[row]:g}, the bounds in row {row}, counted "
             "from 0. Remove such rows, or choose a family that has such values"
         )
-    if support.integer:  # the lowest value itself is above no bound: what is below it is
-        low = np.where(given.low < support.low, support.low - 1, low)
     weights = np.ones(len(low)) if given.weights is None else given.weights
     counted = weights > 0
     bounded = ~exact & counted
-    above, below = low[bounded] > support.low, high[bounded] < support.high
+    above = low[bounded] >= support.low if support.integer else low[bounded] > support.low
+    below = high[bounded] < support.high
     if not (exact & counted).any() and not (above.any() and below.any()):
         raise DegenerateFitError(
             f"{name}: no value is known, and all bounds are on one side, so the likelihood rises "
@@ -254,9 +276,11 @@ def _beginning(family: Family, seen: Observed) -> Data:
         middle = np.where(below, np.where(above, low / 2 + high / 2, low + beyond), high - beyond)
     if support.integer:
         middle = np.where(np.isfinite(middle), np.floor(middle) + (middle < high), middle)
+        # not beyond the greatest value there is
+        middle = np.where(family.inside(middle[:, None]), middle, low + 1)
     # nothing is known of what may be anywhere; and a bound may be no possible value
     told = (low > support.low) | (high < support.high)
-    told &= support.inside(middle[:, None])
+    told &= family.inside(middle[:, None])
     values = np.concatenate([seen.exact.X[:, 0], middle[told]])
     weights = seen.exact.weights
     weights = np.ones(seen.exact.n_rows) if weights is None else weights
@@ -280,7 +304,7 @@ def fit(
     seen, start = observed(family, given, n_threads)
     weight = seen.total_weight
     trace: tuple[float, ...] = ()
-    begin = _beginning(family, seen)
+    begin = _beginning(start, seen)
     if fixed:
         members = complete.with_fixed(start, begin, fixed, max_iter)[0]
     else:

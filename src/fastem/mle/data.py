@@ -36,6 +36,8 @@ class Data:
     n_threads : int
     sum_of_weights : float or None
         Where it is known.
+    kept : array of bool of shape (n_given,) or None
+        Which of the rows that were given are here; None for all. A row of weight 0 is none.
     """
 
     X: FloatArray
@@ -43,6 +45,7 @@ class Data:
     names: tuple[str, ...] | None = None
     n_threads: int = 1
     sum_of_weights: float | None = None
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -146,14 +149,20 @@ def checked(X: Any, y: Any = None, sample_weight: Any = None, n_threads: int = 1
             response = response[:, 0]
         if response.ndim != 1:
             raise ValueError(f"y must be one number a row, but it is of the shape {response.shape}")
-        refuse_missing(response, "y")
         same_length(response, rows, "y")
         rows = np.column_stack([rows, response])
     weights, total_weight = summed_weights(sample_weight, rows, n_threads)
+    kept = None
+    if weights is not None and not weights.all():
+        kept = weights > 0
+        rows, weights = rows[kept], weights[kept]
+    if y is not None:
+        with uncounted(kept):
+            refuse_missing(rows[:, -1], "y")
     if weights is not None and weights[0] == 1 and (weights == 1).all():
         weights = None
     names = None if names is None else tuple(map(str, names))
-    return Data(rows, weights, names, n_threads, total_weight)
+    return Data(rows, weights, names, n_threads, total_weight, kept)
 
 
 def table(values: Any, name: str, least: int = 1) -> FloatArray:
@@ -176,7 +185,7 @@ def table(values: Any, name: str, least: int = 1) -> FloatArray:
 
 
 @contextmanager
-def missing_named(values: Any, name: str) -> Iterator[None]:
+def missing_named(data: Data) -> Iterator[None]:
     """If an examination fails, say first what to do about values that are missing.
 
     To look for NaN beforehand would be one more pass over memory, and each family does look.
@@ -186,10 +195,22 @@ def missing_named(values: Any, name: str) -> Iterator[None]:
     ValueError
         If something raises it, and there are NaN.
     """
+    with uncounted(data.kept):
+        try:
+            yield
+        except ValueError:
+            refuse_missing(data.X, "X")
+            raise
+
+
+@contextmanager
+def uncounted(kept: NDArray[np.bool_] | None) -> Iterator[None]:
+    """Errors that name a row say that some rows were left out before."""
     try:
         yield
-    except ValueError:
-        refuse_missing(values, name)
+    except ValueError as error:
+        if kept is not None and "counted from 0" in str(error):
+            error.args = (f"{error}. (Rows of weight 0 are left out, and not counted)",)
         raise
 
 

@@ -31,7 +31,7 @@ _SMOOTH = 0.05  # so far apart are curvatures over these steps of no function wi
 _LADDER = 5  # of widest steps, from those for one observation to those for all
 _LONG = 10.0  # ratio of axes from which on coordinates are taken along them
 _POINTS = 1 << 18  # numbers in the points of one call
-_EDGE = "the maximum lies at an edge, where the likelihood is no parabola"
+EDGE = "the maximum lies at an edge, where the likelihood is no parabola"
 _FLAT = "the likelihood is flat: the data tell nothing of a parameter"
 
 
@@ -149,7 +149,7 @@ def _steps(
         if not unsettled.any():
             lopsided = np.abs(up - down) > 1.6 * fall
             if maximum and lopsided.any():
-                return steps, _EDGE, lopsided
+                return steps, EDGE, lopsided
             return 2.0 ** np.round(np.log2(steps)), None, None  # at + steps is then exact
         steps = steps * factor
         flat = steps > 1e8 * np.maximum(1.0, np.abs(at))
@@ -157,7 +157,7 @@ def _steps(
             return steps, _FLAT, flat
         if (steps < 1e-14 * np.maximum(1e-3, np.abs(at))).any():
             break
-    return steps, _EDGE, unsettled
+    return steps, EDGE, unsettled
 
 
 def _called(function: Function, points: FloatArray) -> FloatArray:
@@ -170,24 +170,36 @@ def _levels(
     function: Function, at: FloatArray, value: float, steps: FloatArray, n_levels: int
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Central differences over steps that halve: gradients and Hessians."""
-    P = len(at)
-    row, column = np.triu_indices(P, 1)
-    one = np.eye(P)
-    directions = np.concatenate(
-        [one, -one]
-        + [a * one[row] + b * one[column] for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
-    )
+    one = np.eye(len(at))
+    row, column = np.triu_indices(len(at), 1)
     gradients, hessians = [], []
     for level in range(n_levels):
         h = steps / 2**level
-        values = _called(function, at + directions * h)
-        up, down, pairs = values[:P], values[P : 2 * P], values[2 * P :].reshape(4, -1)
+        up, down = (_called(function, at + sign * one * h) for sign in (1, -1))
         hessian = np.diag((up - 2 * value + down) / h**2)
-        mixed = (pairs[0] - pairs[1] - pairs[2] + pairs[3]) / (4 * h[row] * h[column])
-        hessian[row, column] = hessian[column, row] = mixed
+        hessian[row, column] = hessian[column, row] = _mixed(function, at, h, row, column)
         gradients.append((up - down) / (2 * h))
         hessians.append(hessian)
     return gradients, hessians
+
+
+def _mixed(
+    function: Function, at: FloatArray, h: FloatArray, row: FloatArray, column: FloatArray
+) -> FloatArray:
+    """Mixed second derivatives of some pairs of coordinates, from four corners of each."""
+    result = np.empty(len(row))
+    size = max(1, _POINTS // (4 * len(at)))
+    for begin in range(0, len(row), size):
+        i, j = row[begin : begin + size], column[begin : begin + size]
+        corners = np.repeat(at[None], 4 * len(i), axis=0).reshape(4, len(i), -1)
+        pair = np.arange(len(i))
+        for corner, (a, b) in zip(corners, ((1, 1), (1, -1), (-1, 1), (-1, -1)), strict=True):
+            corner[pair, i] += a * h[i]
+            corner[pair, j] += b * h[j]
+        values = function(corners.reshape(-1, len(at))).reshape(4, -1)
+        differences = values[0] - values[1] - values[2] + values[3]
+        result[begin : begin + size] = differences / (4 * h[i] * h[j])
+    return result
 
 
 def _extrapolated(values: list[FloatArray]) -> tuple[FloatArray, FloatArray]:

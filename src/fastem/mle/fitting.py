@@ -10,7 +10,7 @@ import numpy as np
 from .._threads import shared_n_threads
 from ..families import Family, chosen
 from . import censoring, complete
-from .data import Data, checked, missing_named
+from .data import Data, checked, missing_named, uncounted
 from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
 
@@ -39,7 +39,8 @@ def fit(
         For a regression, the response. For any other family labels of any kind: one distribution
         is fitted to the rows of each label, all in one pass, and together they classify.
     sample_weight : array-like of shape (n,), optional
-        How often each row counts. Standard errors take them for numbers of observations.
+        How often each row counts; a weight of 0 removes the row. Standard errors take them for
+        numbers of observations.
     censored : array-like of shape (n,) or "interval", optional
         Which values of X are bounds of what is not known: "right" (or 1, or True) what is greater
         than the value, "left" (or -1) what is no greater, "none" (or 0, or False) the value itself.
@@ -91,7 +92,7 @@ def fit(
                     "for families of one variable"
                 )
             data = checked(X, y, sample_weight, threads)
-            with missing_named(data.X, "X"):
+            with missing_named(data):
                 return complete_result(known, data, fixed, max_iter, False)
         if censored is not None or isinstance(X, censoring.SCIPYS):
             if y is not None:
@@ -101,9 +102,10 @@ def fit(
             given = censoring.bounds(X, censored, sample_weight)
             scalar = isinstance(censored, str) or isinstance(X, censoring.SCIPYS) or np.ndim(X) == 1
             held = checked_fixed(known, fixed)
-            return censoring.fit(known, given, held, max_iter, scalar, threads)
+            with uncounted(given.kept):
+                return censoring.fit(known, given, held, max_iter, scalar, threads)
         data = checked(X, None, sample_weight, threads)
-        with missing_named(data.X, "X"):
+        with missing_named(data):
             if y is not None:
                 held = checked_fixed(known, fixed)
                 return fit_labelled(known, data, y, held, max_iter, np.ndim(X) == 1)

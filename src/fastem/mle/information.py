@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,12 @@ from scipy.special import ndtri
 
 from ..families.base import Family
 from ..families.domains import Interval
-from .derivatives import Derivatives, derivatives, jacobian
+from .derivatives import EDGE, Derivatives, derivatives, jacobian
 
 FloatArray = NDArray[Any]
 
 _STATIONARY = 0.02  # what a Newton step may still gain at a maximum: a fifth of a standard error
+_MOST_DIFFERENCES = 100  # free parameters: the work grows with their cube, and more
 
 #: log-likelihood of each of some members
 Likelihood = Callable[[Family], FloatArray]
@@ -40,6 +42,58 @@ class Information:
     covariance: FloatArray
     trouble: str | None = None
     rough: bool = False
+
+    @property
+    def variances(self) -> FloatArray:
+        """Of the numbers, (Q,)."""
+        return np.asarray(np.diag(self.covariance))
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """The same where a family knows the covariance of its estimates.
+
+    The whole is computed where it is asked for: variances take far less.
+
+    Parameters
+    ----------
+    member : Family
+        Of one member.
+    statistics
+        Of the data, taken at its own parameters.
+    fixed : collection of str
+        Parameters that were not estimated.
+    """
+
+    member: Family
+    statistics: Any
+    fixed: Any = ()
+    rough: ClassVar[bool] = False
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Of the numbers, (Q,)."""
+        return self._found(False)
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Of the numbers, (Q, Q)."""
+        return self._found(True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why some errors are missing."""
+        return EDGE if np.isnan(self.variances).any() else None
+
+    def _found(self, whole: bool) -> FloatArray:
+        found = np.array(self.member.estimates_covariance(self.statistics, whole))
+        begin = 0
+        for name, value in self.member.parameters.items():
+            if name in self.fixed:
+                held = slice(begin, begin + value.size)
+                found[held] = found[..., held] = 0.0
+            begin += value.size
+        return found
 
 
 class Free:
@@ -150,6 +204,12 @@ def observed(
     nothing = np.full((n_numbers, n_numbers), np.nan)
     if not at.size:  # nothing is free, such as the probability of the only category
         return Information(np.zeros((n_numbers, n_numbers)), None)
+    if exact is None and len(at) > _MOST_DIFFERENCES:
+        return Information(
+            nothing,
+            f"there are {len(at)} free parameters, and differences of the likelihood are taken for "
+            f"{_MOST_DIFFERENCES} at most",
+        )
     if exact is None:
         found = derivatives(free.function(likelihood), at, weight)
     else:

@@ -23,6 +23,10 @@ from .result import MaximumLikelihood, likelihoods_of
 from .table import aligned, criteria
 
 _MOST_ROWS = 20
+_SHARED = (
+    "the classes share parameters, which the rows of all determine: those of one do not tell their "
+    "errors"
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,12 +110,19 @@ class LabelledFit:
             fixed=self.fixed,
             _data=data,
             _likelihoods=likelihoods,
+            _no_errors=_SHARED if self._sharing else None,
         )
+
+    @property
+    def _sharing(self) -> bool:
+        """Whether the distributions have parameters in common."""
+        each = len(self.classes_) * self.members.n_parameters
+        return self.members.n_parameters_together < each
 
     # --- prediction -----------------------------------------------------------------------------
 
     def _log_joint(self, X: Any, n_threads: int | None = None) -> FloatArray:
-        """log prior + log density, (n, K)."""
+        """log prior + log density, (n, K): -inf for rows that have no density under any."""
         with shared_n_threads(n_threads) as threads:
             data = checked(X)
             if data.n_columns != self._data.n_columns:
@@ -120,12 +131,22 @@ class LabelledFit:
                     f"{self._data.n_columns}"
                 )
             rows = data.rows(slice(None))
-            with missing_named(rows, "X"):
-                self.members.support.check(rows, type(self.members).__name__)
+            with missing_named(data):
+                if not np.isfinite(rows).all():
+                    self.members.support.check(rows, type(self.members).__name__)
             width = max(data.n_columns, len(self.classes_))
-            blocks = each_block(
-                lambda part: self.members.log_densities(rows[part]), len(rows), width, threads
-            )
+
+            def block(part: slice) -> FloatArray:
+                some = rows[part]
+                inside = self.members.inside(some)
+                if inside.all():
+                    return self.members.log_densities(some)
+                result = np.full((len(some), len(self.classes_)), -np.inf)
+                if inside.any():
+                    result[inside] = self.members.log_densities(some[inside])
+                return result
+
+            blocks = each_block(block, len(rows), width, threads)
         return np.concatenate(blocks) + np.log(self.priors)
 
     def predict_log_proba(self, X: Any) -> FloatArray:
@@ -181,7 +202,7 @@ def _rows_of(data: Data, chosen: NDArray[np.bool_]) -> Data:
     return replace(data, X=data.X[chosen], weights=weights, sum_of_weights=None)
 
 
-def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def encoded(y: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Different labels, sorted where they can be, and the place of each row's among them.
 
     Raises
@@ -197,7 +218,9 @@ def encoded(y: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
             f"y must be one label for each row, but it is of the shape {labels.shape}; y.ravel() "
             "makes one axis of a column"
         )
-    same_length(labels, X, "y")
+    same_length(labels, data.X if data.kept is None else data.kept, "y")
+    if data.kept is not None:
+        labels = labels[data.kept]
     missing = np.array([label is None or label != label for label in labels.tolist()])
     if missing.any():
         raise ValueError(
@@ -223,13 +246,8 @@ def fit_labelled(
     family: Family, data: Data, y: Any, fixed: Mapping[str, Any], max_iter: int, scalar: bool
 ) -> LabelledFit:
     """Fit one distribution to the rows of each label."""
-    classes, codes = encoded(y, data.X)
+    classes, codes = encoded(y, data)
     counts = np.bincount(codes, data.weights, minlength=len(classes)).astype(float)
-    if not counts.all():
-        raise ValueError(
-            f"sample_weight: all rows of class {classes.tolist()[int(np.argmin(counts))]!r} have "
-            "the weight 0"
-        )
     start = family.prepared(data.rows(slice(None)))
     if fixed or start.iterative:
         members = _one_by_one(start, data, classes, codes, fixed, max_iter)

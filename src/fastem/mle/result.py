@@ -12,7 +12,7 @@ import numpy as np
 from ..families.base import Family
 from .data import Data, FloatArray
 from .goodness import GoodnessOfFit, tested
-from .information import Information, Likelihood, interval, n_estimated, observed
+from .information import ClosedForm, Information, Likelihood, interval, n_estimated, observed
 from .table import shown
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class MaximumLikelihood:
     trace: tuple[float, ...] = ()
     _data: Any = field(default=None)
     _likelihoods: tuple[Likelihood, ...] = field(default=())
+    _no_errors: str | None = None
 
     @property
     def parameters(self) -> dict[str, FloatArray]:
@@ -74,18 +75,27 @@ class MaximumLikelihood:
     # --- how well the parameters are known ----------------------------------------------------
 
     @cached_property
-    def _informations(self) -> list[Information]:
+    def _informations(self) -> list[Information | ClosedForm]:
         """Of each part that is independent of the others: a column of one variable, or all."""
-        members, weight = self.family.members(), self.total_weight
-        if len(self._likelihoods) > 1:
-            return [
-                observed(members.column(j), likelihood, weight, self.fixed)
-                for j, likelihood in enumerate(self._likelihoods)
-            ]
-        exact = None
-        if self._data is not None and type(members).information is not Family.information:
-            exact = members.information(self._data.statistics(members))
-        return [observed(members, self._likelihoods[0], weight, self.fixed, exact)]
+        members, n_parts = self.family.members(), len(self._likelihoods)
+        return [
+            self._information(members if n_parts == 1 else members.column(j), j)
+            for j in range(n_parts)
+        ]
+
+    def _information(self, part: Family, j: int) -> Information | ClosedForm:
+        if self._no_errors is not None:
+            size = sum(value.size for value in part.parameters.values())
+            return Information(np.full((size, size), np.nan), self._no_errors)
+        exact, kind = None, type(part)
+        closed = kind.estimates_covariance is not Family.estimates_covariance
+        if self._data is not None and (closed or kind.information is not Family.information):
+            data = self._data if len(self._likelihoods) == 1 else self._data.column(j)
+            statistics = data.statistics(part)
+            if closed:
+                return ClosedForm(part, statistics, self.fixed)
+            exact = part.information(statistics)
+        return observed(part, self._likelihoods[j], self.total_weight, self.fixed, exact)
 
     @cached_property
     def covariance(self) -> FloatArray:
@@ -94,18 +104,25 @@ class MaximumLikelihood:
         In the order of `parameters`, each in its own order; rows of fixed parameters are 0. NaN
         where the likelihood is no parabola at its maximum (`no_errors_because` says why).
         """
-        parts = [information.covariance for information in self._informations]
-        if len(parts) == 1:
-            return parts[0]
-        # columns are independent; each has its place in every parameter
-        sizes = [value.size for value in self.parameters.values()]
-        places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
-        shaped = [p.reshape(len(parts), -1) for p in places]
-        result = np.zeros((sum(sizes), sum(sizes)))
-        for j, part in enumerate(parts):
-            own = np.concatenate([place[j] for place in shaped])
-            result[np.ix_(own, own)] = part
+        places = self._places
+        if len(places) == 1:
+            return self._informations[0].covariance
+        result = np.zeros((sum(map(len, places)),) * 2)
+        for place, information in zip(places, self._informations, strict=True):
+            result[np.ix_(place, place)] = information.covariance
         return result
+
+    @property
+    def _places(self) -> list[Any]:
+        """Where the numbers of each independent part are among those of all."""
+        sizes = [value.size for value in self.parameters.values()]
+        n_parts = len(self._informations)
+        if n_parts == 1:
+            return [np.arange(sum(sizes))]
+        # each column has its place in every parameter
+        places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+        shaped = [place.reshape(n_parts, -1) for place in places]
+        return [np.concatenate([place[j] for place in shaped]) for j in range(n_parts)]
 
     @property
     def no_errors_because(self) -> str | None:
@@ -119,7 +136,10 @@ class MaximumLikelihood:
 
         From the observed information (the curvature of the log-likelihood at its maximum).
         """
-        variances = np.diag(self.covariance)
+        places = self._places
+        variances = np.empty(sum(map(len, places)))
+        for place, information in zip(places, self._informations, strict=True):
+            variances[place] = information.variances
         errors = np.sqrt(np.maximum(variances, 0.0))
         result, begin = {}, 0
         for name, value in self.parameters.items():

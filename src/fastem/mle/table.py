@@ -40,7 +40,7 @@ def shown(result: Any) -> str:
     if left_out > 0:
         lines.append(f"... and {left_out} more numbers in .parameters")
     if result.no_errors_because is not None:
-        some = np.isfinite(result.covariance).any()
+        some = any(np.isfinite(e).any() for e in result.standard_errors.values())
         lines.append(
             f"{'some' if some else 'all'} standard errors are missing: {result.no_errors_because}"
         )
