@@ -11,7 +11,7 @@ import numpy as np
 
 #: reason -> what it means, in words for people
 REASONS = {
-    "tolerance": "the log-likelihood changed by less than the tolerance (or the parameters, without it)",
+    "tolerance": "the log-likelihood changed by less than the tolerance",
     "max_iter": "the maximum number of iterations was reached",
     "likelihood_decreased": "the log-likelihood fell, which EM cannot do in exact arithmetic",
     "interrupted": "a callback stopped it",
