@@ -348,3 +348,34 @@ def test_a_counter_goes_on_from_a_checkpoint(tmp_path):
     fit = em.run(Counting(0.5), COUNTS, tol=1e-11, checkpoint=tmp_path / "run")
     whole = em.run(Counting(0.5), COUNTS, tol=1e-11)
     assert (fit.model.theta, fit.model.n_steps) == (whole.model.theta, whole.n_iter)
+
+
+class Base:
+    __slots__ = ("theta",)
+
+
+class Slotted(Base):
+    __slots__ = ("__weakref__", "name")
+
+    def __init__(self, theta):
+        self.theta, self.name = theta, "slots"
+
+    def e_step(self, counts):
+        return Plain(self.theta).e_step(counts)
+
+    def m_step(self, theta):
+        return Slotted(theta)
+
+    def log_likelihood(self, counts):
+        return Plain(self.theta).log_likelihood(counts)
+
+
+@pytest.mark.parametrize("accelerate", [None, "squarem", "anderson"])
+def test_slots_are_fields(accelerate, tmp_path):
+    plain = em.run(Plain(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    em.run(Slotted(0.5), COUNTS, max_iter=2, checkpoint=tmp_path / "run")
+    rest = em.run(Slotted(0.5), COUNTS, tol=1e-11, checkpoint=tmp_path / "run")
+    fit = em.run(Slotted(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    assert fit.changes == plain.changes
+    assert rest.model.theta == pytest.approx(fit.model.theta, abs=1e-10)
+    assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}

@@ -163,9 +163,22 @@ def fields(model: Any, private: bool = False) -> dict[str, Any]:
         return dict(model._asdict())
     return {
         name: value
-        for name, value in getattr(model, "__dict__", {}).items()
+        for name, value in {**_slots(model), **getattr(model, "__dict__", {})}.items()
         if (private or not name.startswith("_")) and not _is_cached(model, name)
     }
+
+
+def _slots(model: Any) -> dict[str, Any]:
+    """What the `__slots__` of its classes hold, those of the first base first."""
+    values = {}
+    for kind in reversed(type(model).__mro__):
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name.startswith("__") and not name.endswith("__"):  # as Python mangles it
+                name = f"_{kind.__name__.lstrip('_')}{name}"
+            if name not in ("__dict__", "__weakref__") and hasattr(model, name):
+                values[name] = getattr(model, name)
+    return values
 
 
 def _is_cached(model: Any, name: str) -> bool:
@@ -179,10 +192,15 @@ def _with_fields(model: Any, values: dict[str, Any]) -> Any:
     if hasattr(model, "_replace"):
         return model._replace(**values)
     other = copy.deepcopy(model)
-    for name in list(other.__dict__):
+    attributes = getattr(other, "__dict__", {})
+    for name in list(attributes):
         if _is_cached(model, name):  # from the parameters before
-            del other.__dict__[name]
-    other.__dict__.update(values)
+            del attributes[name]
+    for name, value in values.items():
+        if name in attributes:
+            attributes[name] = value
+        else:  # a slot
+            object.__setattr__(other, name, value)
     return other
 
 
