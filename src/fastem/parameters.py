@@ -210,6 +210,9 @@ def _leaves(tree: Any, name: str) -> Iterator[tuple[str, FloatArray]]:
             yield from _leaves(value, f"{name}.{key}" if name else str(key))
     elif isinstance(tree, list | tuple):
         keys = getattr(tree, "_fields", None)
+        if keys is None and all(_is_number(value) and np.ndim(value) == 0 for value in tree):
+            yield name, np.array([float(value) for value in tree])  # as an array of them
+            return
         for i, value in enumerate(tree):
             of_one = f"{name}[{i}]" if keys is None else f"{name}.{keys[i]}".lstrip(".")
             yield from _leaves(value, of_one)
