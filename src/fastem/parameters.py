@@ -13,6 +13,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -245,14 +246,23 @@ def _rebuilt(tree: Any, values: Iterator[float]) -> Any:
         dtype = tree.dtype if tree.dtype.kind == "f" else np.float64
         numbers = [next(values) for _ in range(tree.size)]
         return np.array(numbers, dtype=dtype).reshape(tree.shape)
+    if hasattr(tree, "__array__") and not isinstance(tree, np.generic):
+        shape = np.asarray(tree).shape
+        filled = np.array([next(values) for _ in range(math.prod(shape))]).reshape(shape)
+        try:  # such as a column of a table
+            other = copy.deepcopy(tree)
+            other[:] = filled
+        except (TypeError, ValueError, IndexError):  # one that cannot be written to
+            return filled
+        return other
     value = next(values)
     return int(value) if isinstance(tree, int) and value.is_integer() else value
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind in "fiu"
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if hasattr(value, "__array__"):
+        return np.asarray(value).dtype.kind in "fiu"
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _numeric(tree: Any) -> bool:
@@ -269,7 +279,9 @@ def _floats(tree: Any) -> bool:
         return any(map(_floats, tree.values()))
     if isinstance(tree, list | tuple):
         return any(map(_floats, tree))
-    return bool(np.asarray(tree).dtype.kind == "f")
+    if hasattr(tree, "__array__"):
+        return bool(np.asarray(tree).dtype.kind == "f")
+    return isinstance(tree, Real) and not isinstance(tree, Integral)
 
 
 def _changed(before: Any, after: Any) -> bool:
