@@ -3,7 +3,8 @@
 They are what the model's attribute `parameters` holds, where it has one; else its fields that are
 floating-point numbers, arrays of them, or tuples, lists and dicts of those. Integers, names and
 flags are taken for settings, unless an M-step changes them; private attributes for caches, unless
-nothing else is changed.
+nothing else is changed. What an E-step leaves in the model is none, and, where there is a
+log-likelihood, neither is what an M-step only adds to.
 """
 
 from __future__ import annotations
