@@ -212,20 +212,22 @@ def test_parameters_that_are_bound_in_another_way():
 
     @dataclass(frozen=True)
     class Three:
+        """They sum to 3."""
+
         c: float
         i: float
         t: float
 
         def e_step(self, moths):
-            return Frequencies(np.array([self.c, self.i, self.t])).e_step(moths)
+            return Frequencies(np.array([self.c, self.i, self.t]) / 3).e_step(moths)
 
         def m_step(self, counts):
-            return Three(*(counts / counts.sum()).tolist())
+            return Three(*(3 * counts / counts.sum()).tolist())
 
         def log_likelihood(self, moths):
-            return Frequencies(np.array([self.c, self.i, self.t])).log_likelihood(moths)
+            return Frequencies(np.array([self.c, self.i, self.t]) / 3).log_likelihood(moths)
 
-    fit = em.run(Three(0.3, 0.3, 0.4), moths)
+    fit = em.run(Three(0.9, 0.9, 1.2), moths)
     with pytest.raises(ValueError, match=r"rises with [cit]\. .*bound to each other"):
         fit.information(moths)
 
@@ -348,3 +350,91 @@ def test_a_counter_goes_on_from_a_checkpoint(tmp_path):
     fit = em.run(Counting(0.5), COUNTS, tol=1e-11, checkpoint=tmp_path / "run")
     whole = em.run(Counting(0.5), COUNTS, tol=1e-11)
     assert (fit.model.theta, fit.model.n_steps) == (whole.model.theta, whole.n_iter)
+
+
+class Base:
+    __slots__ = ("theta",)
+
+
+class Slotted(Base):
+    __slots__ = ("__weakref__", "name")
+
+    def __init__(self, theta):
+        self.theta, self.name = theta, "slots"
+
+    def e_step(self, counts):
+        return Plain(self.theta).e_step(counts)
+
+    def m_step(self, theta):
+        return Slotted(theta)
+
+    def log_likelihood(self, counts):
+        return Plain(self.theta).log_likelihood(counts)
+
+
+@pytest.mark.parametrize("accelerate", [None, "squarem", "anderson"])
+def test_slots_are_fields(accelerate, tmp_path):
+    plain = em.run(Plain(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    em.run(Slotted(0.5), COUNTS, max_iter=2, checkpoint=tmp_path / "run")
+    rest = em.run(Slotted(0.5), COUNTS, tol=1e-11, checkpoint=tmp_path / "run")
+    fit = em.run(Slotted(0.5), COUNTS, tol=1e-11, accelerate=accelerate)
+    assert fit.changes == plain.changes
+    assert rest.model.theta == pytest.approx(fit.model.theta, abs=1e-10)
+    assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}
+
+
+# of the blood groups A, B, AB and 0, which hide the genes a, b and 0
+BLOOD = np.array([186.0, 38.0, 13.0, 284.0])
+
+
+@dataclass(frozen=True)
+class BloodScalars:
+    p: float
+    q: float
+    r: float
+
+    def genes(self):
+        return self.p, self.q, self.r
+
+    def made(self, genes):
+        return BloodScalars(*genes)
+
+    def e_step(self, groups):
+        p, q, r = self.genes()
+        a, b, ab, o = groups
+        aa, bb = a * p / (p + 2 * r), b * q / (q + 2 * r)
+        return np.array([a + aa + ab, b + bb + ab, 2 * o + a - aa + b - bb])
+
+    def m_step(self, genes):
+        return self.made((genes / genes.sum()).tolist())
+
+    def log_likelihood(self, groups):
+        p, q, r = self.genes()
+        cells = np.array([p * p + 2 * p * r, q * q + 2 * q * r, 2 * p * q, r * r])
+        return float(groups @ np.log(cells))
+
+
+@dataclass(frozen=True)
+class BloodSequence(BloodScalars):
+    p: tuple | list | np.ndarray
+    q: str = ""
+    r: None = None
+
+    def genes(self):
+        return self.p
+
+    def made(self, genes):
+        return BloodSequence(type(self.p)(genes) if type(self.p) is not np.ndarray
+                             else np.array(genes))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "start",
+    [BloodScalars(0.3, 0.2, 0.5), BloodSequence((0.3, 0.2, 0.5)), BloodSequence([0.3, 0.2, 0.5])],
+)
+def test_probabilities_apart_are_bound_as_in_an_array(start):
+    array = em.run(BloodSequence(np.array([0.3, 0.2, 0.5])), BLOOD, tol=1e-12)
+    expected = array.standard_errors(BLOOD)
+    found = em.run(start, BLOOD, tol=1e-12).standard_errors(BLOOD)
+    assert list(found.values()) == pytest.approx(list(expected.values()), rel=1e-6)
+    assert len(found) == 3

@@ -40,13 +40,11 @@ class Halving:
 class Hidden:
     """One whose parameter is nowhere to be seen."""
 
-    __slots__ = ("value",)
-
     def __init__(self, value):
-        self.value = value
+        self.value = lambda: value
 
     def e_step(self, data):
-        return data + 1 / self.value
+        return data + 1 / self.value()
 
     def m_step(self, total):
         return Hidden(2 / total)

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
@@ -708,3 +709,63 @@ def test_proposals_keep_signs_and_probabilities():
         assert way == pytest.approx(way[0])
         assert 0 < way[0] < 1
     assert np.isnan(kept_inside(np.full(5, np.nan), inside)).all()
+
+
+# --- numbers of other kinds, and a log-likelihood that is a property ----------------------------
+
+
+class Labelled:
+    """An array with something more, as a column of a table is."""
+
+    def __init__(self, values, label="rates"):
+        self.values, self.label = np.asarray(values, dtype=np.float64), label
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+    def __setitem__(self, index, values):
+        self.values[index] = values
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [(lambda t: Fraction(t).limit_denominator(10**12), float), (lambda t: Labelled([t]),
+     lambda theta: float(theta.values[0]))],
+)  # fmt: skip
+def test_numbers_of_other_kinds(number, value, tmp_path):
+    class Other(Plain):
+        def e_step(self, counts):
+            return linkage_step(value(self.theta), counts)
+
+        def m_step(self, theta):
+            return Other(number(theta))
+
+        def log_likelihood(self, counts):
+            return linkage_likelihood(value(self.theta), counts)
+
+    em.run(Other(number(0.5)), COUNTS, max_iter=2, checkpoint=tmp_path / "run")
+    fit = em.run(Other(number(0.5)), COUNTS, checkpoint=tmp_path / "run", accelerate="squarem")
+    assert value(fit.model.theta) == pytest.approx(THETA, abs=1e-8)
+    assert fit.changes
+    errors = fit.standard_errors(COUNTS)
+    assert list(errors.values()) == pytest.approx([0.0514673], abs=5e-7)
+
+
+def test_a_log_likelihood_that_is_a_property():
+    class Property(Plain):
+        @property
+        def log_likelihood(self):
+            return linkage_likelihood(self.theta, COUNTS)
+
+        def m_step(self, theta):
+            return Property(theta)
+
+    fit = em.run(Property(0.5), COUNTS, tol=1e-11)
+    assert fit.log_likelihood == pytest.approx(linkage_likelihood(THETA, COUNTS), rel=1e-12)
+    assert fit.standard_errors(COUNTS) == {"theta": pytest.approx(0.0514673, abs=5e-8)}
+
+    class Text(Property):
+        log_likelihood = property(lambda self: "high")
+
+    with pytest.raises(TypeError, match="the property log_likelihood must be one number"):
+        em.run(Text(0.5), COUNTS)

@@ -5,9 +5,10 @@ A model is anything with
     e_step(data) -> statistics         # whatever the M-step takes: numbers, arrays, dicts, ...
     m_step(statistics) -> model        # the model with the next parameters
 
-and, where it can, `log_likelihood(data) -> float`, or an attribute (or key) `log_likelihood` of the
-statistics. `accumulate` and `maximise` are other names for the two: those of the models of this
-library. Where the M-step maximises more than the likelihood, it also has one or both of
+and, where it can, `log_likelihood(data) -> float`, a property of that name, or an attribute or key
+`log_likelihood` of the statistics. `accumulate` and `maximise` are other names for the two: those
+of the models of this library. Where the M-step maximises more than the likelihood, it also has one
+or both of
 
     log_prior -> float                 # log-density of a prior at its parameters
     penalty(statistics) -> float       # a penalty that depends on the statistics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ _LEVELS = 3
 _LEVEL_GROUND = 0.01
 # Eigenvalues of an information of unit diagonal that are rounding
 _SMALLEST = 1e-7
+# Of more numbers than this, not all subsets are looked at for those that sum to 1
+_MOST_SHARES = 12
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _slopes(
     for _, values in leaves:
         index = np.arange(begin, begin + values.size).reshape(values.shape)
         begin += values.size
-        if values.ndim and after.shape == start.shape:
+        if values.ndim and values.size and after.shape == start.shape:
             # rows that sum to 1 again where they did not before
             rows = index[_are_1(start[index]) & _are_1(after[index]) & ~_are_1(moved[index])]
             for row in rows.reshape(-1, values.shape[-1]):
@@ -196,7 +198,34 @@ def _slopes(
                 if i < j:  # the one below the diagonal stands for both
                     slopes[:, i] = 0
                     slopes[i, j] = free[j]
+    if after.shape == start.shape:
+        ends = np.cumsum([0, *(values.size for _, values in leaves)])
+        alone = [end for end, (_, v) in zip(ends.tolist(), leaves, strict=False) if not v.ndim]
+        shares = [i for i in alone if free[i] and 0 <= start[i] <= 1]
+        for group in _bound(shares, start, after, moved):
+            slopes[:, group[-1]] = 0
+            slopes[group[-1], group[:-1]] = -1.0
     return slopes
+
+
+def _bound(
+    shares: list[int], start: FloatArray, after: FloatArray, moved: FloatArray
+) -> list[list[int]]:
+    """Which numbers sum to 1, and do so again after an EM step from where they do not."""
+    groups: list[list[int]] = []
+    if len(shares) > _MOST_SHARES:
+        sizes: Sequence[int] = (len(shares),)
+    else:
+        sizes = range(2, len(shares) + 1)
+    for size in sizes:
+        for chosen in combinations(shares, size):
+            group = list(chosen)
+            taken = any(set(group) & set(other) for other in groups)
+            if not taken and bool(
+                _are_1(start[group]) & _are_1(after[group]) & ~_are_1(moved[group])
+            ):
+                groups.append(group)
+    return groups
 
 
 def _are_1(values: FloatArray) -> FloatArray:

@@ -3,7 +3,8 @@
 They are what the model's attribute `parameters` holds, where it has one; else its fields that are
 floating-point numbers, arrays of them, or tuples, lists and dicts of those. Integers, names and
 flags are taken for settings, unless an M-step changes them; private attributes for caches, unless
-nothing else is changed.
+nothing else is changed. What an E-step leaves in the model is none, and, where there is a
+log-likelihood, neither is what an M-step only adds to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -163,9 +165,22 @@ def fields(model: Any, private: bool = False) -> dict[str, Any]:
         return dict(model._asdict())
     return {
         name: value
-        for name, value in getattr(model, "__dict__", {}).items()
+        for name, value in {**_slots(model), **getattr(model, "__dict__", {})}.items()
         if (private or not name.startswith("_")) and not _is_cached(model, name)
     }
+
+
+def _slots(model: Any) -> dict[str, Any]:
+    """What the `__slots__` of its classes hold, those of the first base first."""
+    values = {}
+    for kind in reversed(type(model).__mro__):
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name.startswith("__") and not name.endswith("__"):  # as Python mangles it
+                name = f"_{kind.__name__.lstrip('_')}{name}"
+            if name not in ("__dict__", "__weakref__") and hasattr(model, name):
+                values[name] = getattr(model, name)
+    return values
 
 
 def _is_cached(model: Any, name: str) -> bool:
@@ -179,10 +194,15 @@ def _with_fields(model: Any, values: dict[str, Any]) -> Any:
     if hasattr(model, "_replace"):
         return model._replace(**values)
     other = copy.deepcopy(model)
-    for name in list(other.__dict__):
+    attributes = getattr(other, "__dict__", {})
+    for name in list(attributes):
         if _is_cached(model, name):  # from the parameters before
-            del other.__dict__[name]
-    other.__dict__.update(values)
+            del attributes[name]
+    for name, value in values.items():
+        if name in attributes:
+            attributes[name] = value
+        else:  # a slot
+            object.__setattr__(other, name, value)
     return other
 
 
@@ -192,6 +212,9 @@ def _leaves(tree: Any, name: str) -> Iterator[tuple[str, FloatArray]]:
             yield from _leaves(value, f"{name}.{key}" if name else str(key))
     elif isinstance(tree, list | tuple):
         keys = getattr(tree, "_fields", None)
+        if keys is None and all(_is_number(value) and np.ndim(value) == 0 for value in tree):
+            yield name, np.array([float(value) for value in tree])  # as an array of them
+            return
         for i, value in enumerate(tree):
             of_one = f"{name}[{i}]" if keys is None else f"{name}.{keys[i]}".lstrip(".")
             yield from _leaves(value, of_one)
@@ -224,14 +247,23 @@ def _rebuilt(tree: Any, values: Iterator[float]) -> Any:
         dtype = tree.dtype if tree.dtype.kind == "f" else np.float64
         numbers = [next(values) for _ in range(tree.size)]
         return np.array(numbers, dtype=dtype).reshape(tree.shape)
+    if hasattr(tree, "__array__") and not isinstance(tree, np.generic):
+        shape = np.asarray(tree).shape
+        filled = np.array([next(values) for _ in range(math.prod(shape))]).reshape(shape)
+        try:  # such as a column of a table
+            other = copy.deepcopy(tree)
+            other[:] = filled
+        except (TypeError, ValueError, IndexError):  # one that cannot be written to
+            return filled
+        return other
     value = next(values)
     return int(value) if isinstance(tree, int) and value.is_integer() else value
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind in "fiu"
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if hasattr(value, "__array__"):
+        return np.asarray(value).dtype.kind in "fiu"
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _numeric(tree: Any) -> bool:
@@ -248,7 +280,9 @@ def _floats(tree: Any) -> bool:
         return any(map(_floats, tree.values()))
     if isinstance(tree, list | tuple):
         return any(map(_floats, tree))
-    return bool(np.asarray(tree).dtype.kind == "f")
+    if hasattr(tree, "__array__"):
+        return bool(np.asarray(tree).dtype.kind == "f")
+    return isinstance(tree, Real) and not isinstance(tree, Integral)
 
 
 def _changed(before: Any, after: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,9 @@ class UserModel:
         else:
             value = getattr(statistics, "log_likelihood", None)
             whose = "statistics.log_likelihood"
+        kind = getattr(type(self.model), "log_likelihood", None)
+        if value is None and isinstance(kind, property | cached_property) and not callable(own):
+            value, whose = own, "the property log_likelihood"
         if value is None:
             if callable(own):
                 raise TypeError(f"{whose} returned None: let it return the log-likelihood")
