@@ -270,6 +270,22 @@ def test_kinks_and_edges():
     assert np.isnan(fit.confidence_intervals()["rate"]).all()
 
 
+@pytest.mark.parametrize("scale", [1.6e-19, 1e-120, 1e120])
+@pytest.mark.parametrize("family", [Normal(), StudentT(), Laplace()])
+def test_errors_go_with_the_scale(family, scale):
+    x = 1 + 0.01 * stats.t(4).rvs(200, random_state=0)
+    fit, alone = mle.fit(family, scale * x), mle.fit(family, x)
+    first = "mean" if "mean" in family.domains else "loc"
+    assert fit.no_errors_because is None
+    assert_allclose(fit.standard_errors[first] / scale, alone.standard_errors[first], rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [1e10, 1e14])
+def test_errors_of_great_rates(rate):
+    fit = mle.fit(Poisson(), rng(0).poisson(rate, 200))
+    assert_allclose(fit.standard_errors["rate"], np.sqrt(fit.family.rate / 200), rtol=1e-9)
+
+
 @pytest.mark.parametrize("n", [100, 101])
 def test_errors_of_a_laplace_are_those_of_the_expected_information(n):
     X = rng(7).laplace(1, 2, (n, 40))
