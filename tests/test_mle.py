@@ -27,6 +27,7 @@ from fastem.families import (
     LinearRegression,
     Multinomial,
     MultivariateNormal,
+    NegativeBinomial,
     Normal,
     Poisson,
     Product,
@@ -295,6 +296,16 @@ def test_errors_of_a_laplace_are_those_of_the_expected_information(n):
         assert_allclose(fit.standard_errors[name], fit.family.scale / np.sqrt(n), rtol=1e-9)
     held = mle.fit(Laplace(), X[:, 0], fixed={"scale": 2.0}, sample_weight=np.full(n, 3.0))
     assert_allclose(held.standard_errors["loc"], 2 / np.sqrt(3 * n), rtol=1e-9)
+
+
+def test_counts_with_no_more_variance_than_a_poisson():
+    x = rng(0).binomial(10, 0.9, 50)
+    fit = mle.fit(NegativeBinomial(), x)  # a warning would be an error
+    assert np.isnan(fit.standard_errors["size"])
+    assert "Poisson says as much with one parameter less" in repr(fit)
+    assert fit.log_likelihood <= mle.fit(Poisson(), x).log_likelihood
+    assert "Poisson" not in repr(mle.fit(NegativeBinomial(), rng(0).negative_binomial(2, 0.3, 50)))
+    assert "Poisson" not in repr(mle.fit(NegativeBinomial(), np.zeros(3)))
 
 
 def test_what_is_at_an_edge_leaves_the_others_their_errors():

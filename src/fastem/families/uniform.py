@@ -74,7 +74,8 @@ class Uniform(Family):
         super().__post_init__()
         if self.known and not (self.low < self.high).all():
             raise ValueError(
-                f"Uniform: low must be below high, but they are {self.low!r} and {self.high!r}"
+                f"Uniform: low must be below high, but they are {self.low.tolist()} and "
+                f"{self.high.tolist()}"
             )
 
     def log_densities(self, X: FloatArray) -> FloatArray:

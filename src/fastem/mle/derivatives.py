@@ -61,6 +61,7 @@ class Derivatives:
             return np.inf
 
 
+@np.errstate(all="ignore")  # beyond an edge a likelihood may be infinite, or no number
 def derivatives(
     function: Function, at: FloatArray, weight: float, maximum: bool = True
 ) -> Derivatives:
