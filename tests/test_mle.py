@@ -607,7 +607,7 @@ def test_pictures_that_there_are_not(monkeypatch):
         (Normal(), [1.0, np.inf, 2.0], {}, ValueError, "inf in row 1"),
         (Gamma(), [1.0, 0.0, 2.0], {}, ValueError, "above 0: 1 value is not.*row 1"),
         (Poisson(), [1.0, 2.5], {}, ValueError, "2.5 in row 1"),
-        (Normal(), [2.0, 2.0], {}, DegenerateFitError, "Normal: all values are equal"),
+        (Normal(), [2.0, 2.0], {}, DegenerateFitError, "Normal: all values are equal.*columns; in"),
         (Normal(), ["a", "b"], {}, ValueError, "could not convert"),
         (Normal(), np.ones((2, 2, 2)), {}, ValueError, "dim 3"),
         (Normal(), [1.0, 2.0], {"sample_weight": [1, -1]}, ValueError, "Negative values"),
@@ -619,6 +619,11 @@ def test_pictures_that_there_are_not(monkeypatch):
 def test_what_is_wrong_is_named(family, X, options, error, message):
     with pytest.raises(error, match=message):
         mle.fit(family, X, **options)
+
+
+def test_bounds_in_the_wrong_order_are_shown_as_numbers():
+    with pytest.raises(ValueError, match=r"but they are 3\.0 and 1\.0$"):
+        Uniform(3, 1)
 
 
 def test_a_level_is_a_probability():

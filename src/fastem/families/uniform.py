@@ -117,7 +117,7 @@ class Uniform(Family):
             raise degenerate(
                 self,
                 "all values are equal, or have no weight, and the density would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(low=low, high=high)
 
