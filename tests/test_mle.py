@@ -489,6 +489,21 @@ def test_each_class_is_fitted_as_alone(family):
     assert_allclose(fit.priors, np.bincount(y, weights) / weights.sum())
 
 
+@pytest.mark.parametrize(
+    "family", [Gamma(), MultivariateNormal(), MultivariateNormal(covariance_type="tied")]
+)
+def test_many_classes(family, monkeypatch):
+    X, y = rng(14).gamma(2, 3, (800, 2)), np.arange(800) % 80
+    weights = rng(16).uniform(0.5, 2, 800)
+    fit = mle.fit(family, X, y, sample_weight=weights)
+    monkeypatch.setattr("fastem.mle.labelled._MANY", 80)
+    table = mle.fit(family, X, y, sample_weight=weights)
+    assert_allclose(fit.log_likelihood, table.log_likelihood, rtol=1e-12)
+    for name in family.domains:
+        ours, theirs = fit.members.parameters[name], table.members.parameters[name]
+        assert_allclose(ours, theirs, rtol=1e-9)
+
+
 def test_fixed_parameters_of_classes():
     x, y = rng(17).normal(size=90), np.arange(90) % 3
     fit = mle.fit(Normal(), x, y, fixed={"sd": 1.0})
