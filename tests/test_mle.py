@@ -27,6 +27,7 @@ from fastem.families import (
     LinearRegression,
     Multinomial,
     MultivariateNormal,
+    NegativeBinomial,
     Normal,
     Poisson,
     Product,
@@ -270,6 +271,22 @@ def test_kinks_and_edges():
     assert np.isnan(fit.confidence_intervals()["rate"]).all()
 
 
+@pytest.mark.parametrize("scale", [1.6e-19, 1e-120, 1e120])
+@pytest.mark.parametrize("family", [Normal(), StudentT(), Laplace()])
+def test_errors_go_with_the_scale(family, scale):
+    x = 1 + 0.01 * stats.t(4).rvs(200, random_state=0)
+    fit, alone = mle.fit(family, scale * x), mle.fit(family, x)
+    first = "mean" if "mean" in family.domains else "loc"
+    assert fit.no_errors_because is None
+    assert_allclose(fit.standard_errors[first] / scale, alone.standard_errors[first], rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [1e10, 1e14])
+def test_errors_of_great_rates(rate):
+    fit = mle.fit(Poisson(), rng(0).poisson(rate, 200))
+    assert_allclose(fit.standard_errors["rate"], np.sqrt(fit.family.rate / 200), rtol=1e-9)
+
+
 @pytest.mark.parametrize("n", [100, 101])
 def test_errors_of_a_laplace_are_those_of_the_expected_information(n):
     X = rng(7).laplace(1, 2, (n, 40))
@@ -279,6 +296,16 @@ def test_errors_of_a_laplace_are_those_of_the_expected_information(n):
         assert_allclose(fit.standard_errors[name], fit.family.scale / np.sqrt(n), rtol=1e-9)
     held = mle.fit(Laplace(), X[:, 0], fixed={"scale": 2.0}, sample_weight=np.full(n, 3.0))
     assert_allclose(held.standard_errors["loc"], 2 / np.sqrt(3 * n), rtol=1e-9)
+
+
+def test_counts_with_no_more_variance_than_a_poisson():
+    x = rng(0).binomial(10, 0.9, 50)
+    fit = mle.fit(NegativeBinomial(), x)  # a warning would be an error
+    assert np.isnan(fit.standard_errors["size"])
+    assert "Poisson says as much with one parameter less" in repr(fit)
+    assert fit.log_likelihood <= mle.fit(Poisson(), x).log_likelihood
+    assert "Poisson" not in repr(mle.fit(NegativeBinomial(), rng(0).negative_binomial(2, 0.3, 50)))
+    assert "Poisson" not in repr(mle.fit(NegativeBinomial(), np.zeros(3)))
 
 
 def test_what_is_at_an_edge_leaves_the_others_their_errors():
@@ -462,6 +489,21 @@ def test_each_class_is_fitted_as_alone(family):
     assert_allclose(fit.priors, np.bincount(y, weights) / weights.sum())
 
 
+@pytest.mark.parametrize(
+    "family", [Gamma(), MultivariateNormal(), MultivariateNormal(covariance_type="tied")]
+)
+def test_many_classes(family, monkeypatch):
+    X, y = rng(14).gamma(2, 3, (800, 2)), np.arange(800) % 80
+    weights = rng(16).uniform(0.5, 2, 800)
+    fit = mle.fit(family, X, y, sample_weight=weights)
+    monkeypatch.setattr("fastem.mle.labelled._MANY", 80)
+    table = mle.fit(family, X, y, sample_weight=weights)
+    assert_allclose(fit.log_likelihood, table.log_likelihood, rtol=1e-12)
+    for name in family.domains:
+        ours, theirs = fit.members.parameters[name], table.members.parameters[name]
+        assert_allclose(ours, theirs, rtol=1e-9)
+
+
 def test_fixed_parameters_of_classes():
     x, y = rng(17).normal(size=90), np.arange(90) % 3
     fit = mle.fit(Normal(), x, y, fixed={"sd": 1.0})
@@ -580,7 +622,7 @@ def test_pictures_that_there_are_not(monkeypatch):
         (Normal(), [1.0, np.inf, 2.0], {}, ValueError, "inf in row 1"),
         (Gamma(), [1.0, 0.0, 2.0], {}, ValueError, "above 0: 1 value is not.*row 1"),
         (Poisson(), [1.0, 2.5], {}, ValueError, "2.5 in row 1"),
-        (Normal(), [2.0, 2.0], {}, DegenerateFitError, "Normal: all values are equal"),
+        (Normal(), [2.0, 2.0], {}, DegenerateFitError, "Normal: all values are equal.*columns; in"),
         (Normal(), ["a", "b"], {}, ValueError, "could not convert"),
         (Normal(), np.ones((2, 2, 2)), {}, ValueError, "dim 3"),
         (Normal(), [1.0, 2.0], {"sample_weight": [1, -1]}, ValueError, "Negative values"),
@@ -592,6 +634,11 @@ def test_pictures_that_there_are_not(monkeypatch):
 def test_what_is_wrong_is_named(family, X, options, error, message):
     with pytest.raises(error, match=message):
         mle.fit(family, X, **options)
+
+
+def test_bounds_in_the_wrong_order_are_shown_as_numbers():
+    with pytest.raises(ValueError, match=r"but they are 3\.0 and 1\.0$"):
+        Uniform(3, 1)
 
 
 def test_a_level_is_a_probability():

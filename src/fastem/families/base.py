@@ -119,6 +119,11 @@ class Family(Parametrised, ABC):
         """
         return None
 
+    @property
+    def remark(self) -> str | None:
+        """What a fit of one distribution should say of these parameters; None for most."""
+        return None
+
     def confirm(self, statistics_of: Callable[[Self], Any]) -> None:
         """Refuse what looks like a maximum and is none; nothing to do for most families.
 

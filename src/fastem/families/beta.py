@@ -65,7 +65,7 @@ class Beta(ExponentialFamily):
             raise degenerate(
                 self,
                 "all values are equal, and alpha and beta would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         # by digamma(a) = log(a - 1/2), near for large a
         start = [0.5 + np.exp(mean) / (2 * gap) for mean in means]

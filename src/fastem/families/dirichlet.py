@@ -95,7 +95,7 @@ class Dirichlet(ExponentialFamily):
             raise degenerate(
                 self,
                 "all rows are equal, and alpha would be infinite",
-                "Use fewer components, or shares that vary",
+                "Use shares that vary; in a mixture, fewer components",
             )
         # Minka's approximation for a known mean: that of the geometric means
         shares = np.maximum(scaled / scaled.sum(axis=1, keepdims=True), 1e-3 / scaled.shape[1])

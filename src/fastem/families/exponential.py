@@ -49,7 +49,7 @@ class Exponential(ExponentialFamily):
             raise degenerate(
                 self,
                 "all values are 0, and the rate would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(rate=rate)
 

@@ -62,7 +62,7 @@ class Gamma(ExponentialFamily):
             raise degenerate(
                 self,
                 "all values are equal, and the shape would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         # Minka's closed-form approximation, within 1.5 %
         start = (3 - gap + np.sqrt(np.square(gap - 3) + 24 * gap)) / (12 * gap)

@@ -69,7 +69,7 @@ class Laplace(Family):
             raise degenerate(
                 self,
                 "all values are equal, and the scale would be 0",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(loc=loc, scale=scale)
 

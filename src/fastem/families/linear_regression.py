@@ -123,7 +123,7 @@ class LinearRegression(ConditionalFamily):
                 raise degenerate(
                     self,
                     "the covariates explain every response, and sd would be 0",
-                    "Use fewer covariates, more rows, or fewer components",
+                    "Use fewer covariates or more rows; in a mixture, fewer components",
                 )
             slopes = solve_triangular(factor[:-1, :-1], factor[:-1, -1])
             first = [mean[-1] - mean[:-1] @ slopes] * self.intercept

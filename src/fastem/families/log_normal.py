@@ -58,7 +58,7 @@ class LogNormal(Family):
             raise degenerate(
                 self,
                 "all values are equal, and sigma would be 0",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(mu=statistics.means, sigma=sigma)
 

@@ -93,6 +93,15 @@ class NegativeBinomial(Family):
         return random_state.poisson(rate).astype(np.float64)
 
     @property
+    def remark(self) -> str | None:
+        if not np.any((self.size >= 0.999 * LARGEST_SIZE * self.mean) & (self.p < 1)):
+            return None
+        return (
+            "the variance is not above the mean, so the best size is the greatest: Poisson says as "
+            "much with one parameter less"
+        )
+
+    @property
     def mean(self) -> Any:
         return self.size * (1 - self.p) / self.p
 

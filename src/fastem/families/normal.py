@@ -108,7 +108,7 @@ class Normal(Family):
             raise degenerate(
                 self,
                 "all values are equal, and the standard deviation would be 0",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(mean=statistics.means, sd=sd)
 

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 
 from .base import FloatArray
 from .domains import NON_NEGATIVE
-from .exponential_family import ExponentialFamily
+from .exponential_family import ExponentialFamily, Moments
 from .special import least_log
 from .support import Support
 from .truncation import log_mass
@@ -62,6 +62,12 @@ class Poisson(ExponentialFamily):
         from scipy import stats
 
         return stats.poisson(*self._values())
+
+    def estimates_covariance(self, statistics: Moments, whole: bool = True) -> FloatArray:
+        """rate / n: of great rates differences of the likelihood would be all rounding."""
+        rate = self.rate[0]
+        variance = np.where(rate > 0, rate / statistics.counts[0], np.nan)
+        return np.diag(variance) if whole else variance
 
     def truncated(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The mean, since x is the statistic: x p(x) = rate p(x - 1)."""

@@ -58,6 +58,6 @@ def factorised(family: Family, structure: Covariance, covariances: FloatArray) -
     which = "shared by all" if component is None else f"of member {component}"
     raise IllDefinedCovarianceError(
         f"{type(family).__name__}: the covariance {which} is not positive definite: {why}. Remove "
-        "such columns, use fewer components, or choose a structure with fewer parameters",
+        "such columns, choose a structure with fewer parameters or, in a mixture, fewer components",
         component,
     )

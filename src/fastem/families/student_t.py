@@ -131,7 +131,8 @@ class StudentT(Family):
         return degenerate(
             self,
             "values are equal, and the scale would be 0",
-            "Remove such columns, use fewer components, or add a little noise to rounded data",
+            "Remove such columns, or add a little noise to rounded data; in a mixture, use fewer "
+            "components",
         )
 
     def log_likelihoods(self, statistics: TStatistics) -> FloatArray:
@@ -160,7 +161,7 @@ class StudentT(Family):
             raise degenerate(
                 self,
                 "all values are equal, and the scale would be 0",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(
             df=np.full_like(loc, _START_DF), loc=loc, scale=spread / _START_QUARTILE

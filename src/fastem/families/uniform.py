@@ -74,7 +74,8 @@ class Uniform(Family):
         super().__post_init__()
         if self.known and not (self.low < self.high).all():
             raise ValueError(
-                f"Uniform: low must be below high, but they are {self.low!r} and {self.high!r}"
+                f"Uniform: low must be below high, but they are {self.low.tolist()} and "
+                f"{self.high.tolist()}"
             )
 
     def log_densities(self, X: FloatArray) -> FloatArray:
@@ -116,7 +117,7 @@ class Uniform(Family):
             raise degenerate(
                 self,
                 "all values are equal, or have no weight, and the density would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         return self.with_parameters(low=low, high=high)
 

@@ -84,7 +84,7 @@ class VonMises(ExponentialFamily):
             raise degenerate(
                 self,
                 "all angles are equal, and kappa would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         known = np.maximum(length, _LEAST_RESULTANT)
         wanted = np.log(known) - np.log(rest)

@@ -76,7 +76,7 @@ class Weibull(Family):
             raise degenerate(
                 self,
                 "all values are equal, and the shape would be infinite",
-                "Remove such columns, or use fewer components",
+                "Remove such columns; in a mixture, use fewer components",
             )
         last: list[FloatArray] = []
 

@@ -27,6 +27,8 @@ _LEVELS = 5
 _DROP = 0.02  # of the log-likelihood, by the widest step, for one observation: 0.2**2 / 2
 _ROUGH_DROP = 4.5  # of the whole log-likelihood: three standard errors
 _SEARCHES = 60
+_CAREFUL = 20  # of them
+_LEAST_STEP = 1e-280
 _SMOOTH = 0.05  # so far apart are curvatures over these steps of no function without kinks
 _LADDER = 5  # of widest steps, from those for one observation to those for all
 _LONG = 10.0  # ratio of axes from which on coordinates are taken along them
@@ -59,6 +61,7 @@ class Derivatives:
             return np.inf
 
 
+@np.errstate(all="ignore")  # beyond an edge a likelihood may be infinite, or no number
 def derivatives(
     function: Function, at: FloatArray, weight: float, maximum: bool = True
 ) -> Derivatives:
@@ -136,7 +139,7 @@ def _steps(
     """
     P = len(at)
     steps = 1e-2 * np.maximum(1.0, np.abs(at))
-    for _ in range(_SEARCHES):
+    for search in range(_SEARCHES):
         around = np.concatenate([np.diag(steps), -np.diag(steps)])
         values = _called(function, at + around)
         up, down = values[:P], values[P:]
@@ -144,7 +147,9 @@ def _steps(
             fall = value - (up + down) / 2
             factor = np.sqrt(drop / fall)
         factor = np.where(fall > 0, factor, 10.0)
-        factor = np.where(np.isfinite(fall), np.clip(factor, 1e-6, 1e3), 0.1)
+        # where there is no value yet, to any scale that data may have
+        shrink = 0.1 if search < _CAREFUL else 1e-6
+        factor = np.where(np.isfinite(fall), np.clip(factor, 1e-6, 1e3), shrink)
         unsettled = ~(np.abs(np.log(factor)) < 0.7)
         if not unsettled.any():
             lopsided = np.abs(up - down) > 1.6 * fall
@@ -155,7 +160,7 @@ def _steps(
         flat = steps > 1e8 * np.maximum(1.0, np.abs(at))
         if flat.any():
             return steps, _FLAT, flat
-        if (steps < 1e-14 * np.maximum(1e-3, np.abs(at))).any():
+        if (steps < np.maximum(_LEAST_STEP, 1e-14 * np.abs(at))).any():
             break
     return steps, EDGE, unsettled
 

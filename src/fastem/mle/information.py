@@ -224,6 +224,8 @@ def observed(
         found = derivatives(free.function(likelihood), at, weight)
     if found.trouble is not None:
         return Information(nothing, trouble)
+    if not np.isfinite(found.hessian).all():
+        return Information(nothing, EDGE)
     try:
         np.linalg.cholesky(-found.hessian)
     except np.linalg.LinAlgError:

@@ -23,6 +23,7 @@ from .result import MaximumLikelihood, likelihoods_of
 from .table import aligned, criteria
 
 _MOST_ROWS = 20
+_MANY = 64  # classes, from which on the rows of each are looked at by themselves
 _SHARED = (
     "the classes share parameters, which the rows of all determine: those of one do not tell their "
     "errors"
@@ -197,7 +198,7 @@ def _plain(result: LabelledFit) -> list[Any]:
     return list(result.classes_.tolist())
 
 
-def _rows_of(data: Data, chosen: NDArray[np.bool_]) -> Data:
+def _rows_of(data: Data, chosen: Any) -> Data:
     weights = None if data.weights is None else data.weights[chosen]
     return replace(data, X=data.X[chosen], weights=weights, sum_of_weights=None)
 
@@ -249,11 +250,26 @@ def fit_labelled(
     classes, codes = encoded(y, data)
     counts = np.bincount(codes, data.weights, minlength=len(classes)).astype(float)
     start = family.prepared(data.rows(slice(None)))
-    if fixed or start.iterative:
+    many = len(classes) > _MANY and not fixed and not start.iterative
+    if many and (apart := _sorted(start, data, classes, codes)) is not None:
+        members, within = apart
+    elif fixed or start.iterative:
         members = _one_by_one(start, data, classes, codes, fixed, max_iter)
     else:
         members = _in_one_pass(start, data, classes, codes)
     priors = counts / counts.sum()
+    if many and apart is not None:
+        return LabelledFit(
+            members=members,
+            classes_=classes,
+            priors=priors,
+            log_likelihood=within + float(counts @ np.log(priors)),
+            total_weight=data.total_weight,
+            n_samples=data.n_rows,
+            _data=data,
+            _codes=codes,
+            _scalar=scalar,
+        )
 
     def joint(part: slice) -> Sums:
         densities = members.log_densities(data.rows(part))
@@ -274,6 +290,30 @@ def fit_labelled(
         _codes=codes,
         _scalar=scalar,
     )
+
+
+def _sorted(
+    start: Family, data: Data, classes: NDArray[Any], codes: NDArray[np.intp]
+) -> tuple[Family, float] | None:
+    """Members, and the sum of their log-densities, from the rows of each class side by side.
+
+    A table of all rows and all classes would be mostly zeros. None where the classes share
+    parameters, which no class tells by itself.
+    """
+    order = np.argsort(codes, kind="stable")
+    together = _rows_of(data, order)
+    ends = np.cumsum(np.bincount(codes, minlength=len(classes)))
+    found, value = [], 0.0
+    for begin, end, label in zip(np.r_[0, ends[:-1]], ends, classes.tolist(), strict=True):
+        rows = _rows_of(together, slice(begin, end))
+        member = _named(label, lambda rows=rows: start.maximise(rows.statistics(start)))
+        found.append(member)
+        if len(found) == 2:
+            two = type(start).stacked(found)
+            if two.n_parameters_together < 2 * two.n_parameters:
+                return None
+        value += float(rows.log_likelihood(member)[0])
+    return type(start).stacked(found), value
 
 
 def _in_one_pass(

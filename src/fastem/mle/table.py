@@ -46,6 +46,8 @@ def shown(result: Any) -> str:
         )
     if any(information.rough for information in result._informations):
         lines.append("standard errors are approximate: the likelihood has kinks")
+    if (remark := result.family.remark) is not None:
+        lines.append(remark)
     lines += [criteria(result), f"goodness of fit: {result.goodness_of_fit()}"]
     return "\n".join(lines)
 
