@@ -561,7 +561,7 @@ def pack_codes(
 
 def accumulate_codes(
     const unsigned char[:, ::1] of_rows,    # IN  from pack_codes
-    const unsigned char[:, ::1] of_columns, # IN  likewise
+    const unsigned char[:, ::1] of_columns,  # IN  likewise
     const double[::1] sample_weight,        # IN  (n_rows,) or empty
     Py_ssize_t n_rows,                      # IN
     const double[::1] constants,            # IN  (K,)
