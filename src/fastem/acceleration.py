@@ -51,7 +51,7 @@ class Squarem:
     """
 
     # Small bounds were slower in `benchmarks`: mixtures that overlap much want |a| of hundreds
-    _FIRST, _LEAST = 1000.0, 64.0
+    _FIRST, _LEAST = 256.0, 16.0
     _GROWTH, _SHRINKAGE = 8.0, 2.0
 
     def __init__(self) -> None:
