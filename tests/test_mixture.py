@@ -272,6 +272,16 @@ def test_weights_repeat_rows():
         np.testing.assert_allclose([one.shape, one.scale], [other.shape, other.scale], rtol=1e-6)
 
 
+def test_responsibilities_are_given_for_rows_of_weight_0_too():
+    X = np.concatenate([Gamma(2.0, 1.0).sample(100, 0), Gamma(50.0, 1.0).sample(100, 1)])[:, None]
+    r, weights = np.repeat(np.eye(2), 100, axis=0), np.arange(200) % 3
+    kept = weights > 0
+    for init, same in ((r, r[kept]), (lambda X, K, seed: r, r[kept])):
+        a = Mixture("Gamma", 2, init_params=init).fit(X, sample_weight=weights)
+        b = Mixture("Gamma", 2, init_params=same).fit(X[kept], sample_weight=weights[kept])
+        assert a.formula() == b.formula()
+
+
 def test_counts_are_counted():
     """Few different rows are fitted with weights: the same model, in no time."""
     rng = np.random.default_rng(6)

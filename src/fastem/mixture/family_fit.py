@@ -6,7 +6,7 @@ Nothing here changes the estimator: what it returns is set all at once, when not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ FloatArray = NDArray[Any]
 # Clusters of points that coincide, in which no family has a maximum, are mixed with a little of all
 # rows
 _OF_ALL_ROWS = 0.05
+
+
+class _Given(NamedTuple):
+    """The rows that the user gave, which of them are fitted, and which of the different rows each
+    of these is, where they were counted."""
+
+    X: FloatArray
+    kept: Any
+    places: FloatArray | None
 
 
 def known_attributes(weights: FloatArray, components: list[Family]) -> dict[str, Any]:
@@ -105,6 +114,8 @@ def fit(
     weight = check_sample_weight(sample_weight, rows)
     K = len(families)
     known = _labels(labels, len(rows), K)
+    everything = rows
+    kept: Any = slice(None)
     if weight is not None and not weight.all():
         kept = weight > 0
         rows, weight = rows[kept], weight[kept]
@@ -115,7 +126,8 @@ def fit(
     data, places = Sample(rows, weight, known, n_threads).counted()
     random_state = check_random_state(estimator.random_state)
     report = VerboseReport(estimator.verbose, estimator.verbose_interval, 1.0 / data.total_weight)
-    starts = _starts(estimator, families, data, rows, places, random_state)
+    given_rows = _Given(everything, kept, places)
+    starts = _starts(estimator, families, data, given_rows, random_state)
     result = em.run_restarts(
         (report.announced(start) for start in starts),
         data,
@@ -198,8 +210,7 @@ def _starts(
     estimator: Any,
     families: list[Family],
     data: Sample,
-    rows: FloatArray,
-    places: FloatArray | None,
+    rows: _Given,
     random_state: np.random.RandomState,
 ) -> Iterator[Callable[[], FamilyMixture]]:
     """One start for each of `n_init`, made when its turn comes."""
@@ -218,7 +229,7 @@ def _starts(
             if estimator.weights_init is None
             else check_weights(estimator.weights_init, K)
         )
-        start = FamilyMixture.of(weights, _of_columns(families, rows.shape[1]))
+        start = FamilyMixture.of(weights, _of_columns(families, data.X.shape[1]))
         return iter([lambda: start])
     if estimator.weights_init is not None:
         raise ValueError(
@@ -231,7 +242,7 @@ def _starts(
     kinds = {family.kind for family in families}
 
     def fresh(begin: int) -> FamilyMixture:
-        r = _responsibilities(estimator, data, rows, places, K, random_state)
+        r = _responsibilities(estimator, data, rows, K, random_state)
         soft = (1 - _OF_ALL_ROWS) * r + _OF_ALL_ROWS / K
         if len(kinds) > 1:  # whose cluster is whose is a guess
             order = random_state.permutation(K) if begin and data.labels is None else slice(None)
@@ -258,8 +269,7 @@ def _of_columns(families: list[Family], n_columns: int) -> list[Family]:
 def _responsibilities(
     estimator: Any,
     data: Sample,
-    rows: FloatArray,
-    places: FloatArray | None,
+    rows: _Given,
     n_components: int,
     random_state: np.random.RandomState,
 ) -> FloatArray:
@@ -267,13 +277,13 @@ def _responsibilities(
     init = estimator.init_params
     if not isinstance(init, str):
         r = given(
-            init(rows, n_components, random_state) if callable(init) else init,
-            len(rows),
+            init(rows.X, n_components, random_state) if callable(init) else init,
+            len(rows.X),
             n_components,
-        )
-        if places is not None:  # the mean over the rows that are alike
-            counts = np.bincount(places)
-            r = np.stack([np.bincount(places, column) / counts for column in r.T], axis=1)
+        )[rows.kept]
+        if rows.places is not None:  # the mean over the rows that are alike
+            counts = np.bincount(rows.places)
+            r = np.stack([np.bincount(rows.places, column) / counts for column in r.T], axis=1)
         return r
     X, n_rows = _standardised(data), data.n_rows
     r = np.zeros((n_rows, n_components))
