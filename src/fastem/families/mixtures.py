@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -69,7 +70,7 @@ class FamilyMixture:
     @classmethod
     def of(cls, weights: FloatArray, distributions: Sequence[Family]) -> FamilyMixture:
         """Of single distributions; neighbours of one family become members of it."""
-        groups = (list(group) for _, group in groupby(distributions, key=_kind))
+        groups = (list(group) for _, group in groupby(distributions, key=attrgetter("kind")))
         return cls._with(weights, tuple(group[0].stacked(group) for group in groups))
 
     @classmethod
@@ -77,7 +78,7 @@ class FamilyMixture:
         cls, families: Sequence[Family], data: Sample, responsibilities: FloatArray
     ) -> FamilyMixture:
         """The maximum likelihood of families without parameters, responsibilities (n, K) given."""
-        groups = [list(group) for _, group in groupby(families, key=_kind)]
+        groups = [list(group) for _, group in groupby(families, key=attrgetter("kind"))]
         parts = tuple(group[0] for group in groups)
         slices = _slices([len(group) for group in groups])
         everywhere = data.inside(parts)
@@ -296,10 +297,6 @@ def _accumulated(
         part.accumulate(X, r[:, its]) if mask is None else part.accumulate(X[mask], r[mask, its])
         for part, its, mask in zip(parts, slices, inside, strict=True)
     )
-
-
-def _kind(distribution: Family) -> Hashable:
-    return distribution.kind
 
 
 def _normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from .._threads import shared_n_threads
 from ..exceptions import DegenerateFitError
 from ..families.base import Family
-from ..families.passes import Sums, each_block
+from ..families.passes import each_block
 from .complete import fit as fit_complete
 from .complete import with_fixed
 from .data import Data, FloatArray, checked, missing_named, same_length
@@ -250,39 +250,21 @@ def fit_labelled(
     classes, codes = encoded(y, data)
     counts = np.bincount(codes, data.weights, minlength=len(classes)).astype(float)
     start = family.prepared(data.rows(slice(None)))
+    priors = counts / counts.sum()
     many = len(classes) > _MANY and not fixed and not start.iterative
     if many and (apart := _sorted(start, data, classes, codes)) is not None:
         members, within = apart
-    elif fixed or start.iterative:
-        members = _one_by_one(start, data, classes, codes, fixed, max_iter)
     else:
-        members = _in_one_pass(start, data, classes, codes)
-    priors = counts / counts.sum()
-    if many and apart is not None:
-        return LabelledFit(
-            members=members,
-            classes_=classes,
-            priors=priors,
-            log_likelihood=within + float(counts @ np.log(priors)),
-            total_weight=data.total_weight,
-            n_samples=data.n_rows,
-            _data=data,
-            _codes=codes,
-            _scalar=scalar,
-        )
-
-    def joint(part: slice) -> Sums:
-        densities = members.log_densities(data.rows(part))
-        chosen = codes[part]
-        values = densities[np.arange(len(chosen)), chosen] + np.log(priors[chosen])
-        weights = data.weights
-        return Sums((values.sum() if weights is None else weights[part] @ values,))
-
+        if fixed or start.iterative:
+            members = _one_by_one(start, data, classes, codes, fixed, max_iter)
+        else:
+            members = _in_one_pass(start, data, classes, codes)
+        within = _within(members, data, codes)
     return LabelledFit(
         members=members,
         classes_=classes,
         priors=priors,
-        log_likelihood=float(data.total(joint, len(classes))[0]),
+        log_likelihood=within + float(counts @ np.log(priors)),
         total_weight=data.total_weight,
         n_samples=data.n_rows,
         fixed=tuple(fixed),
@@ -290,6 +272,18 @@ def fit_labelled(
         _codes=codes,
         _scalar=scalar,
     )
+
+
+def _within(members: Family, data: Data, codes: NDArray[np.intp]) -> float:
+    """The weighted sum of the log-densities of rows under the distribution of their class."""
+
+    def block(part: slice) -> Any:
+        densities = members.log_densities(data.rows(part))
+        chosen = codes[part]
+        values = densities[np.arange(len(chosen)), chosen]
+        return values.sum() if data.weights is None else data.weights[part] @ values
+
+    return float(data.total(block, members.n_members))
 
 
 def _sorted(
