@@ -8,11 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import covariances, em, families, mixture, mle
+    from . import covariances, em, families, mle
     from ._config import __version__, show_config
     from ._kernels import cpu_isa
     from .families import ConjugatePrior
+
+    # a package that can be called: type checkers know of no such thing, and take it for a function
     from .mixture import FitReport, GaussianMixture, Mixture, fit_many, load
+    from .mixture import from_formula as mixture
 
 __all__ = [
     "ConjugatePrior",

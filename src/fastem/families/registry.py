@@ -31,5 +31,3 @@ FAMILIES: dict[str, type[Family]] = {
     for name, value in list(globals().items())
     if isinstance(value, type) and issubclass(value, Family) and value is not Family
 }
-
-__all__ = ["FAMILIES", *FAMILIES]

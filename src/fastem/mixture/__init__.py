@@ -17,9 +17,14 @@ from .report import FitReport
 __all__ = ["FitReport", "GaussianMixture", "Mixture", "fit_many", "load"]
 
 
+def from_formula(formula: str, **parameters: Any) -> Mixture:
+    """The known mixture of a formula: what the package does when called."""
+    return Mixture.from_string(formula, **parameters)
+
+
 class _Mixture(ModuleType):
     def __call__(self, formula: str, **parameters: Any) -> Mixture:
-        return Mixture.from_string(formula, **parameters)
+        return from_formula(formula, **parameters)
 
 
 sys.modules[__name__].__class__ = _Mixture

@@ -42,6 +42,15 @@ class FittedMixture(CallbackSupportMixin, DensityMixin, BaseEstimator, ABC):
     A subclass says what the fitted model is: `_score_rows` and `_n_parameters`.
     """
 
+    weights_: FloatArray
+    converged_: bool
+    stop_reason_: str
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+
     @classmethod
     @cache
     def _get_param_names(cls) -> list[str]:

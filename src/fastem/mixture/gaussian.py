@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from ..initialization import METHODS
 from . import exchange
 from .base import FittedMixture
 from .fitting import fit
+from .report import FitReport
 from .tasks import fit_ended
 
 FloatArray = NDArray[Any]
@@ -144,6 +145,13 @@ shape (n_samples, n_components), default="kmeans"
     Dempster, Laird, Rubin (1977), JRSS B 39, 1-38. McLachlan, Peel (2000), Finite Mixture Models.
     """
 
+    means_: FloatArray
+    covariances_: FloatArray
+    precisions_: FloatArray
+    precisions_cholesky_: FloatArray
+    covariance_type_: str
+    fit_report_: FitReport
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCES))],
@@ -211,9 +219,7 @@ shape (n_samples, n_components), default="kmeans"
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(
-        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-    ) -> GaussianMixture:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture: the best of `n_init` starts.
 
         Parameters
@@ -314,7 +320,7 @@ shape (n_samples, n_components), default="kmeans"
         return exchange.to_sklearn(self)
 
     @classmethod
-    def from_sklearn(cls, model: Any) -> GaussianMixture:
+    def from_sklearn(cls, model: Any) -> Self:
         """A model from a `sklearn.mixture.GaussianMixture`, fitted where that one is.
 
         Parameters
@@ -336,7 +342,5 @@ shape (n_samples, n_components), default="kmeans"
         return exchange.get_state(self)
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]
-    ) -> GaussianMixture:
+    def _from_state(cls, arrays: dict[str, FloatArray], metadata: dict[str, Any]) -> Self:
         return exchange.from_state(cls, arrays, metadata)

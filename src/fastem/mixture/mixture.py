@@ -112,6 +112,10 @@ shape (n_samples, n_components), default="kmeans"
     McLachlan, Peel (2000), Finite Mixture Models.
     """
 
+    components_: list[Family]
+    dropped_starts_: tuple[str, ...]
+    criteria_: dict[int, float]
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "family": [Family, type, str, list, tuple],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],

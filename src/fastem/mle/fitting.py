@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,6 +13,34 @@ from . import censoring, complete
 from .data import Data, checked, missing_named, uncounted
 from .labelled import fit_labelled
 from .result import MaximumLikelihood, likelihoods_of
+
+
+@overload
+def fit(
+    family: Any,
+    X: Any,
+    y: None = None,
+    *,
+    sample_weight: Any = None,
+    censored: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    n_threads: int | None = None,
+    max_iter: int = 1000,
+) -> MaximumLikelihood: ...
+
+
+@overload  # of a regression a MaximumLikelihood, of labels a LabelledFit
+def fit(
+    family: Any,
+    X: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    censored: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    n_threads: int | None = None,
+    max_iter: int = 1000,
+) -> Any: ...
 
 
 def fit(
