@@ -126,6 +126,11 @@ def run(
     ModelFileError
         If the checkpoint is damaged or of another model.
 
+    References
+    ----------
+    Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
+    JRSS B 39, 1-38.
+
     Examples
     --------
     >>> from typing import NamedTuple
@@ -135,11 +140,6 @@ def run(
     ...     def m_step(self, total): return Exponential(2 / total)
     >>> round(run(Exponential(1.0), 5.0).model.rate, 6)
     0.2
-
-    References
-    ----------
-    Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
-    JRSS B 39, 1-38.
     """
     convergence, wrapped = _prepared(model, convergence, tol, max_iter, accelerate, checkpoint)
     callbacks = _checked_callbacks(callbacks)
