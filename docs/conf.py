@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpydoc.xref
 from sphinx.application import Sphinx
 
 import fastem
@@ -36,6 +37,7 @@ templates_path = ["_templates"]
 # --- pages ----------------------------------------------------------------------------------------
 
 myst_heading_anchors = 3
+smartquotes = False  # "full" is to be copied as it stands
 # Links of the repository's file view whose target is a page here
 PAGES = {
     "../examples": "gallery/index.rst",
@@ -77,7 +79,9 @@ nitpick_ignore_regex = [
 
 # --- links to other projects: only where they are asked for, as they take the network -------------
 
-if os.environ.get("FASTEM_DOCS_ONLINE"):
+if not os.environ.get("FASTEM_DOCS_ONLINE"):
+    numpydoc.xref.DEFAULT_LINKS.clear()
+else:
     intersphinx_mapping = {
         "python": ("https://docs.python.org/3", None),
         "numpy": ("https://numpy.org/doc/stable", None),
@@ -109,11 +113,19 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 html_show_sourcelink = False
+# pages that are no sections have nothing to show at their left
+html_sidebars = {
+    page: []
+    for page in (
+        *("tutorial", "how_it_is_fast", "benchmarks", "promises"),
+        *("compared", "changelog", "contributing"),
+    )
+}
 
 
 def write_help(app: Sphinx) -> None:
@@ -123,7 +135,7 @@ def write_help(app: Sphinx) -> None:
     for command in COMMANDS:
         done = subprocess.run(
             [sys.executable, "-m", "fastem", *command.split(), "--help"],
-            env={**os.environ, "COLUMNS": "84", "NO_COLOR": "1"},
+            env={**os.environ, "COLUMNS": "76", "NO_COLOR": "1"},
             capture_output=True,
             text=True,
             check=True,

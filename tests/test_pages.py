@@ -32,10 +32,11 @@ def text(page):
 
 def in_toctrees(page):
     """The documents that a page's tables of contents name."""
+    titled = re.compile(r"<(.+)>$")
     for block in TOCTREE.findall(text(page)):
         for line in block.splitlines():
             if line and not line.startswith(":"):
-                yield (page.parent / line).resolve()
+                yield (page.parent / (titled.findall(line) or [line])[0]).resolve()
 
 
 def test_every_page_is_in_a_table_of_contents():
