@@ -97,6 +97,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "gallery/uses",
+    "doc_module": ("fastem",),
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
