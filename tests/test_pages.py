@@ -1,7 +1,7 @@
 """The pages of docs/, as far as they can be tested without building them (`make docs` does)."""
 
-import importlib
 import inspect
+import pkgutil
 import re
 import runpy
 from pathlib import Path
@@ -70,6 +70,16 @@ def test_drawings_are_what_the_script_draws():
         assert text(DOCS / "images" / name) == draw(), "python docs/drawings.py draws it anew"
 
 
+def test_figures_are_those_of_the_benchmarks():
+    measured = text(ROOT / "benchmarks" / "RESULTS.md")
+    figures = re.findall(
+        r"(\d+(?:\.\d+)?)(?= to \d| and \d|\s%| ms| E-steps| times as)",
+        text(DOCS / "how_it_is_fast.md"),
+    )
+    assert len(figures) > 7
+    assert [figure for figure in figures if not re.search(rf"\b{figure}", measured)] == []
+
+
 # --- the reference --------------------------------------------------------------------------------
 
 
@@ -114,8 +124,7 @@ def test_every_public_name_is_in_the_reference(module):
 
 def test_the_reference_names_what_there_is():
     for name in documented():
-        module, _, attribute = name.rpartition(".")
-        value = getattr(importlib.import_module(module), attribute)
+        value = pkgutil.resolve_name(name)
         if callable(value):
             assert value.__doc__ or name == "fastem.em.Callback", name
 
