@@ -2,6 +2,7 @@
 # make test      set up, and run the tests
 # make bench     set up, and time fastem beside its peers (tens of minutes)
 # make lint      style, types and the compiled layer's style
+# make docs      set up, and build the documentation in build/docs/html
 # make sanitize  the compiled layer and the tests under sanitizers (half an hour)
 # make fuzz      broken model files, tables and command lines, FUZZ_SECONDS (60) for each
 # make build     compile again after a change to the kernels
@@ -12,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(wildcard src/fastem/_kernels/*.hpp src/fastem/_kernels/*.p*x*)
 
-.PHONY: demo test bench lint sanitize fuzz build clean
+.PHONY: demo test bench lint docs sanitize fuzz build clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -47,6 +48,9 @@ lint: $(VENV)/stamp-test+lint
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint src/fastem/_kernels
 
+docs: $(VENV)/stamp-docs
+	$(BIN)/python -m sphinx -n -W --keep-going -b html docs build/docs/html
+
 sanitize: $(VENV)/stamp-test
 	bash tests/sanitize/run.sh $(BIN)/python
 
@@ -59,4 +63,5 @@ build: $(VENV)/stamp-test
 clean:
 	rm -rf $(VENV) build dist demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f src/fastem/_kernels/*.so src/fastem/_kernels/*.pyd src/fastem/_kernels/*.cpp
+	rm -rf docs/gallery docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

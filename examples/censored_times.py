@@ -1,7 +1,11 @@
-"""Ten exponential times, of which one was still running when the watch stopped at 7.
+"""
+EM for a censored time, by hand
+===============================
 
-Nine times sum to 27.2. Of the tenth EM knows that it is 7 + 1 / rate on average, since an
-exponential time has no memory. The limit is 9 / (27.2 + 7) = 5 / 19.
+Ten exponential times, of which one was still running when the watch stopped at 7. Nine times sum
+to 27.2. Of the tenth EM knows that it is 7 + 1 / rate on average, since an exponential time has no
+memory: the grey bar in the picture is the part that EM puts in for it. The limit is 9 / (27.2 + 7)
+= 5 / 19. (For more than an exercise there is ``fastem.mle.fit(..., censored=...)``.)
 """
 
 import math
@@ -41,6 +45,29 @@ def main() -> None:
     result = em.run(CensoredExponential(1.0), TIMES)
     print(f"rate = {result.model.rate:.7f} after {result.n_iter} iterations (5/19 = {5 / 19:.7f})")
     print(result.information(TIMES))
+
+    draw(result)
+
+
+def draw(result) -> None:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("pip install 'fastem[plot]' to see the picture")
+        return
+    rate, n_seen = result.model.rate, TIMES.n_seen
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    left.barh(["nine seen, mean"], [TIMES.sum_seen / n_seen], color="#0072B2")
+    left.barh(["the tenth"], [TIMES.censored_at[0]], color="#E69F00")
+    left.barh(["the tenth"], [1 / rate], left=TIMES.censored_at[0], color="#BBBBBB")
+    left.set_xlabel("time")
+    rates = [rate * (0.4 + 0.02 * i) for i in range(80)]
+    right.plot(
+        rates, [CensoredExponential(r).log_likelihood(TIMES) for r in rates], color="#333333"
+    )
+    right.plot(rate, result.log_likelihood, "o", color="#0072B2")
+    right.set(xlabel="rate", ylabel="log-likelihood")
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
-"""Gaussian mixtures of the Old Faithful geyser: 272 eruptions, their duration and the wait after.
+"""
+Old Faithful: which mixture?
+============================
 
-Fits every covariance structure, with the log-likelihood and the BIC of each; the lowest BIC wins.
-The data are a public table of measurements (Azzalini, Bowman 1990; `faithful` in R).
+Gaussian mixtures of the Old Faithful geyser: 272 eruptions, their duration and the wait after.
+Every covariance structure is fitted, with its log-likelihood and BIC; the lowest BIC wins: three
+ellipses of one shape. (Data: Azzalini, Bowman 1990; ``faithful`` in R.)
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from fastem import GaussianMixture, cpu_isa
+from fastem.plot import plot_mixture
 
-DATA = Path(__file__).with_name("faithful.csv")
+DATA = Path(sys.argv[0]).with_name("faithful.csv")  # beside this script
 MODELS = [("spherical", 2), ("diag", 2), ("tied", 2), ("full", 2), ("tied", 3)]
 
 
@@ -35,6 +40,20 @@ def main() -> None:
     print(f"\nlowest BIC: {best.covariance_type}, {best.n_components} components")
     for weight, (duration, wait) in zip(best.weights_, best.means_, strict=True):
         print(f"  {weight:6.1%} of eruptions last {duration:.2f} min, the wait is {wait:.1f} min")
+
+    draw(best, X)
+
+
+def draw(model, X) -> None:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("pip install 'fastem[plot]' to see the picture")
+        return
+    figure = plt.figure(figsize=(8, 4.8), layout="constrained")
+    names = ["duration (minutes)", "wait (minutes)"]
+    plot_mixture(model, X, feature_names=names, figure=figure)
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""Allele frequencies of peppered moths: of 622 moths 85 are carbonaria, 196 insularia, 341 typica.
+"""
+Allele frequencies of peppered moths
+====================================
 
-Colour is decided by one gene with the alleles C, I and T, where C hides I and T, and I hides T. So
-a black moth may be CC, CI or CT; EM counts the alleles as if it knew (Givens, Hoeting 2013, 4.2).
+Of 622 moths 85 are carbonaria, 196 insularia and 341 typica. Colour is decided by one gene with
+the alleles C, I and T, where C hides I and T, and I hides T. So a black moth may be CC, CI or CT;
+EM counts the alleles as if it knew (Givens, Hoeting 2013, 4.2). The picture shows the six
+genotypes that make up each colour.
 """
 
 import math
@@ -56,6 +60,38 @@ def main() -> None:
     model = result.model
     print(f"C {model.c:.10f}, I {model.i:.10f}, T {model.t:.10f}")
     print(result.information(MOTHS))
+
+    draw(model)
+
+
+def draw(model) -> None:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("pip install 'fastem[plot]' to see the picture")
+        return
+    c, i, t = model.c, model.i, model.t
+    genotypes = {
+        "carbonaria": {"CC": c * c, "CI": 2 * c * i, "CT": 2 * c * t},
+        "insularia": {"II": i * i, "IT": 2 * i * t},
+        "typica": {"TT": t * t},
+    }
+    _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    for colour, parts in genotypes.items():
+        left = 0.0
+        for (name, share), shade in zip(
+            parts.items(), ("#56B4E9", "#E69F00", "#F0E442"), strict=False
+        ):
+            width = share * sum(MOTHS)
+            axes.barh(colour, width, left=left, color=shade, edgecolor="white")
+            if width > 10:
+                axes.text(left + width / 2, colour, name, ha="center", va="center")
+            left += width
+    axes.plot(MOTHS, list(genotypes), "D", color="#333333", label="moths seen")
+    axes.invert_yaxis()
+    axes.set_xlabel("moths expected, by genotype")
+    axes.legend(frameon=False)
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""Deaths of women of 80 and over, from the Times of 1910-1912: a mixture of two Poisson laws.
+"""
+Summer and winter: EM where it is slow
+======================================
 
-On 162 days nobody's death was announced, on 267 days one's, and so on up to nine. Hasselblad (1969)
+Deaths of women of 80 and over, from the Times of 1910-1912: a mixture of two Poisson laws. On 162
+days nobody's death was announced, on 267 days one's, and so on up to nine. Hasselblad (1969)
 fitted a summer and a winter. EM takes thousands of iterations here, since the two overlap so far
 that the counts say little of which is which; accelerated, it takes dozens.
 """
@@ -51,6 +54,23 @@ def main() -> None:
             f"log-likelihood {result.log_likelihood:.9f}"
         )
     print(result.information(DAYS))
+    draw(model)
+
+
+def draw(model) -> None:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("pip install 'fastem[plot]' to see the picture")
+        return
+    summer, winter = sum(DAYS) * np.exp(model.log_joint())
+    _, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    axes.bar(DEATHS, summer, color="#E69F00", label=f"about {model.means[0]:.2f} a day")
+    axes.bar(DEATHS, winter, bottom=summer, color="#56B4E9", label=f"about {model.means[1]:.2f}")
+    axes.plot(DEATHS, DAYS, "o", color="#333333", label="seen")
+    axes.set(xlabel="deaths on one day", ylabel="days", xticks=DEATHS)
+    axes.legend(frameon=False)
+    plt.show()
 
 
 if __name__ == "__main__":

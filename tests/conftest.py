@@ -1,6 +1,7 @@
 """Data that several test files share."""
 
 import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -25,3 +26,24 @@ def faithful():
 @pytest.fixture(scope="session")
 def iris():
     return load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def run_example(monkeypatch, tmp_path, capsys):
+    """Runs a script of examples/ as a program, in an empty folder; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        plt = None
+    if plt is not None:
+        plt.switch_backend("agg")
+        monkeypatch.setattr(plt, "show", lambda: None)  # a window would wait for a hand
+
+    def run(name):
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    if plt is not None:
+        plt.close("all")

@@ -3,7 +3,6 @@
 import doctest
 import importlib
 import pkgutil
-import runpy
 import shutil
 import subprocess
 import sys
@@ -103,9 +102,8 @@ def test_readme_commands(tmp_path):
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
-def test_old_faithful_example(capsys):
-    runpy.run_path(str(ROOT / "examples" / "old_faithful.py"), run_name="__main__")
-    printed = capsys.readouterr().out
+def test_old_faithful_example(run_example):
+    printed = run_example("old_faithful")
     for value in (-1709.529282, -1147.806353, -1140.186759, -1130.263960, -1126.315928):
         assert f"{value:.5f}"[:-1] in printed
     assert "lowest BIC: tied, 3 components" in printed

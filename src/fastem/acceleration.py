@@ -36,7 +36,7 @@ class Squarem:
     """Squared extrapolation (Varadhan and Roland [1]_, scheme S3).
 
     Two EM steps x0 -> x1 -> x2 tell of the direction r = x1 - x0 and of its change
-    v = (x2 - x1) - r; then
+    v = (x2 - x1) - r; then ::
 
         y = x0 - 2 a r + a^2 v,    a = -|r| / |v|,
 
@@ -91,11 +91,11 @@ class Squarem:
 class Anderson:
     """Anderson's mixing, damped and restarted (Henderson and Varadhan [1]_).
 
-    With f = g - x, and the differences F and G of the last f and g, the proposal is
+    With f = g - x, and the differences F and G of the last f and g, the proposal is ::
 
         y = g - G c,    c minimising |f - F c|^2 + s |c|^2,
 
-    so that f is as small as these steps can make it if EM were linear. s keeps c short: |c|^2 is
+    so that f is as small as these steps can make it if EM were linear. s keeps c short: `|c|^2` is
     the share 1 / (1 + 1.2^-d) of what it were without; d grows with every proposal accepted and
     shrinks with every one refused, so that bold steps are made where they did well. (They begin
     with 1.2^(25 - d), which was slower in `benchmarks`.) After as many steps as there are

@@ -1,6 +1,6 @@
 """The only EM loop: any model that has an E-step and an M-step.
 
-A model is anything with
+A model is anything with ::
 
     e_step(data) -> statistics         # whatever the M-step takes: numbers, arrays, dicts, ...
     m_step(statistics) -> model        # the model with the next parameters
@@ -8,12 +8,12 @@ A model is anything with
 and, where it can, `log_likelihood(data) -> float`, a property of that name, or an attribute or key
 `log_likelihood` of the statistics. `accumulate` and `maximise` are other names for the two: those
 of the models of this library. Where the M-step maximises more than the likelihood, it also has one
-or both of
+or both of ::
 
     log_prior -> float                 # log-density of a prior at its parameters
     penalty(statistics) -> float       # a penalty that depends on the statistics
 
-and, to be accelerated in an unconstrained parametrisation,
+and, to be accelerated in an unconstrained parametrisation, ::
 
     unconstrained() -> array           # of shape (n,): any numbers there are parameters
     from_unconstrained(array) -> model
@@ -126,6 +126,11 @@ def run(
     ModelFileError
         If the checkpoint is damaged or of another model.
 
+    References
+    ----------
+    Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
+    JRSS B 39, 1-38.
+
     Examples
     --------
     >>> from typing import NamedTuple
@@ -135,11 +140,6 @@ def run(
     ...     def m_step(self, total): return Exponential(2 / total)
     >>> round(run(Exponential(1.0), 5.0).model.rate, 6)
     0.2
-
-    References
-    ----------
-    Dempster, Laird, Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
-    JRSS B 39, 1-38.
     """
     convergence, wrapped = _prepared(model, convergence, tol, max_iter, accelerate, checkpoint)
     callbacks = _checked_callbacks(callbacks)

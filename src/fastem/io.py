@@ -127,7 +127,7 @@ def save_model(estimator: Any, path: StrPath) -> None:
 
 
 def load(path: StrPath) -> Any:
-    """Load an estimator that `save_model` wrote.
+    """Load an estimator from the file that its method `save` wrote.
 
     Loading never executes code from the file, and allocates nothing that the size of the file does
     not vouch for.

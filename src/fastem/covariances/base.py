@@ -204,7 +204,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def log_determinants(self, precisions_cholesky: FloatArray, n_features: int) -> FloatArray:
-        """log |P_k|: half the log-determinants of the precisions, (K,), or (1,) where shared."""
+        """`log |P_k|`: half the log-determinants of the precisions, (K,), or (1,) where shared."""
 
     @abstractmethod
     def unconstrained(self, precisions_cholesky: FloatArray) -> FloatArray:

@@ -22,23 +22,23 @@ _NEAR = 1e-2  # where the gain of a step is above the rounding of the likelihood
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Beta(ExponentialFamily):
-    """Shares between 0 and 1, both excluded, with log-density
+    """Shares between 0 and 1, both excluded.
 
-    (alpha - 1) log x + (beta - 1) log(1 - x) - log B(alpha, beta).
+    log p(x) = (alpha - 1) log x + (beta - 1) log(1 - x) - log B(alpha, beta)
 
     Parameters
     ----------
     alpha, beta : float or array of shape (D,), optional
         Above 0; the mean is alpha / (alpha + beta).
 
+    Notes
+    -----
+    Large estimates keep a relative accuracy of about alpha + beta times the rounding of a double.
+
     References
     ----------
     Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, section 25.4: the
     maximum has digamma(alpha) - digamma(alpha + beta) = mean of log x, and alike for log(1 - x).
-
-    Notes
-    -----
-    Large estimates keep a relative accuracy of about alpha + beta times the rounding of a double.
     """
 
     alpha: Any = None

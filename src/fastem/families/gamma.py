@@ -18,24 +18,24 @@ from .support import Support
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Gamma(ExponentialFamily):
-    """Positive numbers with log-density
+    """Positive numbers, such as sums of waiting times.
 
-    (shape - 1) log x - x / scale - log Gamma(shape) - shape log(scale).
+    log p(x) = (shape - 1) log x - x / scale - log Gamma(shape) - shape log(scale)
 
     Parameters
     ----------
     shape, scale : float or array of shape (D,), optional
         Above 0; the mean is shape * scale.
 
+    Notes
+    -----
+    Large estimates of the shape keep a relative accuracy of about `shape |log x|` times the
+    rounding of a double, as a difference of means of log x is what they depend on.
+
     References
     ----------
     Minka (2002), Estimating a Gamma distribution. The maximum has mean = shape * scale, and
     log(shape) - digamma(shape) = log(mean of x) - mean of log x.
-
-    Notes
-    -----
-    Large estimates of the shape keep a relative accuracy of about shape |log x| times the rounding
-    of a double, as a difference of means of log x is what they depend on.
     """
 
     shape: Any = None

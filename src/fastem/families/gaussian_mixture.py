@@ -57,7 +57,7 @@ class GaussianMixtureModel:
 
     @cached_property
     def constants(self) -> FloatArray:
-        """log weight_k + log |P_k| - D/2 log(2 pi): the log-density less its quadratic form."""
+        """`log weight_k + log |P_k| - D/2 log(2 pi)`: the log-density less its quadratic form."""
         n_features = self.means.shape[-1]
         everywhere = 0.5 * n_features * math.log(2 * math.pi) + self.log_volume
         with np.errstate(divide="ignore"):  # a weight of 0 is a component without points

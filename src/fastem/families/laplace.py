@@ -16,7 +16,7 @@ from .support import Support
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Laplace(Family):
-    """Two exponential tails, log p(x) = -|x - loc| / scale - log(2 scale).
+    """Two exponential tails, `log p(x) = -|x - loc| / scale - log(2 scale)`.
 
     The maximum likelihood is the weighted median, and the mean absolute deviation from it. Where
     every value between two of the data is a median (an even number of rows of equal weight), it is

@@ -24,7 +24,7 @@ _BY_AXES: tuple[Domain, ...] = (POSITIVE, Vector(POSITIVE), POSITIVE_DEFINITE)
 class MultivariateNormal(Family):
     """Multivariate normal distribution.
 
-    log p(x) = -(D log(2 pi) + log |covariance| + (x - mean)^T covariance^-1 (x - mean)) / 2
+    `log p(x) = -(D log(2 pi) + log |covariance| + (x - mean)^T covariance^-1 (x - mean)) / 2`
 
     Parameters
     ----------

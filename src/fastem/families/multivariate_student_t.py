@@ -76,8 +76,8 @@ class LatentScales:
 class MultivariateStudentT(Family):
     """Multivariate t distribution: normal, with heavier tails the smaller `df` is.
 
-    log p(x) = log Gamma((df + D) / 2) - log Gamma(df / 2) - D log(pi df) / 2 - log |scale| / 2
-    - (df + D) / 2 log(1 + d / df), d = (x - loc)^T scale^-1 (x - loc)
+    `log p(x) = log Gamma((df + D) / 2) - log Gamma(df / 2) - D log(pi df) / 2 - log |scale| / 2
+    - (df + D) / 2 log(1 + d / df), d = (x - loc)^T scale^-1 (x - loc)`
 
     Parameters
     ----------

@@ -159,7 +159,7 @@ class NormalPrior:
     def log_density(self, model: Any) -> Any:
         """Log of its density at the parameters of a mixture, up to a constant.
 
-        (alpha - 1) sum log weight_k + c sum log |P_k| - tr((scale + kappa d d^T) precision) / 2
+        `(alpha - 1) sum log weight_k + c sum log |P_k| - tr((scale + kappa d d^T) precision) / 2`
         with d = mean_k - mean, and c the divisor for each feature that shares a variance.
         """
         structure, n_features = model.structure, model.means.shape[-1]

@@ -128,6 +128,10 @@ shape (n_samples, n_components), default="kmeans"
         What happened, to print: why it stopped, starts that were dropped, components that are empty
         or that only `reg_covar` keeps from collapsing, constant columns, times.
 
+    References
+    ----------
+    Dempster, Laird, Rubin (1977), JRSS B 39, 1-38. McLachlan, Peel (2000), Finite Mixture Models.
+
     Examples
     --------
     >>> import numpy as np
@@ -139,10 +143,6 @@ shape (n_samples, n_components), default="kmeans"
     >>> labels = model.predict([[0, 0], [12, 3]])
     >>> bool(labels[0] != labels[1])
     True
-
-    References
-    ----------
-    Dempster, Laird, Rubin (1977), JRSS B 39, 1-38. McLachlan, Peel (2000), Finite Mixture Models.
     """
 
     means_: FloatArray

@@ -97,6 +97,10 @@ shape (n_samples, n_components), default="kmeans"
     feature_names_in_ : ndarray of str
         Their names, where X had names.
 
+    References
+    ----------
+    McLachlan, Peel (2000), Finite Mixture Models.
+
     Examples
     --------
     >>> import numpy as np
@@ -106,10 +110,6 @@ shape (n_samples, n_components), default="kmeans"
     >>> model = Mixture("Poisson", 2, random_state=0).fit(X)
     >>> sorted(round(float(c.rate)) for c in model.components_)
     [2, 15]
-
-    References
-    ----------
-    McLachlan, Peel (2000), Finite Mixture Models.
     """
 
     components_: list[Family]
