@@ -84,7 +84,7 @@ def run(path) -> Iterator[Ran]:
 
 
 def run_python(code, name, namespace):
-    """What code prints, and before it the warnings of fits; other warnings are left to the caller."""
+    """What code prints, and before it the warnings of fits."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", category=ConvergenceWarning)
