@@ -113,7 +113,7 @@ def run_shell(commands, where):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=120,
+            timeout=600,
         )
     if done.returncode:
         raise AssertionError(f"{where}: exit status {done.returncode}\n{done.stdout}")
