@@ -581,6 +581,8 @@ def test_version(succeeds):
         ),
         (["fit", FAITHFUL, "-k", "300"], "n_components = 300, n_samples = 272"),
         (["fit", "/", "-k", "2"], "/ is a folder"),
+        (["fit", "-", "-k", "2"], "-: data are not read from the standard input"),
+        (["fit", FAITHFUL, "-k", "2", "-o", "-"], "a model is not written to the standard output"),
         (["predict", "nowhere.fastem", FAITHFUL], "nowhere.fastem: no such file: check the path"),
         (["predict", FAITHFUL, FAITHFUL], "is not a fastem model file"),
         (["info", FAITHFUL], "is not a fastem model file"),

@@ -2,7 +2,9 @@
 
 import doctest
 import importlib
+import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +19,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(fastem.__file__).parent
 
 
-PAGES = [
-    page for page in sorted((ROOT / "docs").glob("*.md")) if "```python" in page.read_text("utf-8")
-]
-
-
 def blocks(file, language):
     return documents.blocks((ROOT / file).read_text(encoding="utf-8"), language)
+
+
+PAGES = [
+    page
+    for page in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")])
+    if any(blocks(page, language) for language in documents.languages(page))
+]
+GUIDES = [page for page in PAGES if page.parent.name == "guides"]
 
 
 def modules():
@@ -51,8 +56,10 @@ def test_readme_python(number, monkeypatch, tmp_path):
     exec(compile(blocks("README.md", "python")[number], f"README block {number}", "exec"), {})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_prints_what_it_shows_and_draws_its_pictures(page, monkeypatch, tmp_path):
+    if os.name == "nt" and "sh" in documents.languages(page) and blocks(page, "sh"):
+        pytest.skip("the page has commands for a POSIX shell")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     for ran in documents.run(page):
@@ -61,15 +68,38 @@ def test_page_prints_what_it_shows_and_draws_its_pictures(page, monkeypatch, tmp
         else:
             where = f"{page.name}, line {ran.line}; python tests/documents.py {page} mends it"
             assert documents.same(ran.printed, ran.expected), f"{where}\n{ran.printed}"
-    shown = {Path("docs") / name for name in documents.pictures(page.read_text(encoding="utf-8"))}
-    drawn = {path.relative_to(tmp_path) for path in tmp_path.glob("docs/images/*")}
-    assert drawn == shown
-    for picture in shown:
-        assert 0 < (ROOT / picture).stat().st_size < 60_000, f"{picture} is missing or large"
+    shown = documents.pictures(page.read_text(encoding="utf-8"))
+    assert set(documents.drawn(tmp_path)) == {Path(name).name for name in shown}
+    for name in shown:
+        size = (page.parent / name).stat().st_size
+        assert 0 < size < documents.LARGE, f"{name} is missing or large"
 
 
 def test_the_tutorial_is_a_page_that_runs():
     assert ROOT / "docs" / "tutorial.md" in PAGES
+
+
+def test_the_guides_are_pages_that_run():
+    index = (ROOT / "docs" / "guides" / "index.md").read_text(encoding="utf-8")
+    assert len(GUIDES) == 7
+    for page in GUIDES:
+        assert f"]({page.name})" in index
+        assert re.search(rf"^{page.stem}$", index, re.M), f"{page.name} is not in the toctree"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no POSIX shell")
+def test_commands_of_a_page_are_run_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "guides" / "page.md"
+    page.parent.mkdir()
+    page.write_text(
+        "```sh\nfastem nothing || echo status $?\n```\n```text\n```\n"
+        "```sh\npython -c 'import sys; sys.exit(3)'\n```\n"
+    )
+    ran = documents.run(page)
+    assert re.match(r"fastem: error: .*\nstatus 2\n$", next(ran).printed)
+    with pytest.raises(AssertionError, match=r"page.md, line 7: exit status 3"):
+        next(ran)
 
 
 def test_results_are_compared_to_the_last_digit_shown():
@@ -78,6 +108,9 @@ def test_results_are_compared_to_the_last_digit_shown():
     assert not documents.same("mean 3", "sd 3")
     assert not documents.same("3 of 4", "3")
     assert documents.same("p 3.2e-06", "p 3.3e-06")
+    assert documents.same("Time 0.4 s, 12 rows", "Time 1.3e-05 s, 12 rows")
+    assert documents.same("time in ms: total 3", "time in ms: total 1.5")
+    assert not documents.same("12 sets", "14 sets")
     assert not documents.same("p 3.2e-06", "p 3.2e-05")
 
 

@@ -319,6 +319,11 @@ def test_bad_arguments():
         fit_many(Xs[0], 2)
     with pytest.raises(ValueError, match="not one table"):
         fit_many(pd.DataFrame(Xs[0]), 2)
+    with pytest.raises(ValueError, match=r"not a dict: give list\(Xs.values\(\)\)"):
+        fit_many(dict(enumerate(Xs)), 2)
+    groups = pd.DataFrame({"gene": ["a", "a", "b", "b"], "x": [1.0, 2, 3, 4]}).groupby("gene")
+    with pytest.raises(ValueError, match=r"not a DataFrameGroupBy: give \[table\[columns\]"):
+        fit_many(groups, 1)
     with pytest.raises(ValueError, match="make a list"):
         fit_many((X for X in Xs), 2)
     with pytest.raises(ValueError, match="given for 2 data sets, but there are 3"):

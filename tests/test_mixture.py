@@ -517,6 +517,19 @@ def test_column_names_are_saved(tmp_path):
     assert fastem.load(tmp_path / "model.fastem").feature_names_in_.tolist() == ["visits", "calls"]
 
 
+def test_a_family_that_loading_would_not_find_is_not_saved(tmp_path):
+    class Visits(Poisson):
+        """Of a user's own, which no other program knows."""
+
+    X = Visits(2.0).sample(50, 0)[:, None]
+    for family in (Visits(), Product([Visits(), Normal()])):
+        rows = X if isinstance(family, Visits) else np.column_stack([X, np.arange(50.0)])
+        model = Mixture(family, 1).fit(rows)
+        with pytest.raises(TypeError, match=r"distribution of Visits.*cannot be saved.*pickle"):
+            model.save(tmp_path / "model.fastem")
+        assert not list(tmp_path.iterdir())
+
+
 def test_a_forged_file_is_refused(tmp_path):
     model = Mixture.from_string("0.5*Poisson(1) + 0.5*Poisson(9)")
     arrays, metadata = model._get_state()

@@ -113,6 +113,8 @@ def _fit(options: argparse.Namespace) -> None:
     from .io import save_model
     from .mixture import GaussianMixture
 
+    if options.output == "-":
+        raise ValueError("-o: a model is not written to the standard output, give a file's name")
     _check_output(options.output, options.data)
     X, weights, source = _training_data(options)
     known = inspect.signature(GaussianMixture).parameters

@@ -24,7 +24,18 @@ def described(family: Family, arrays: dict[str, FloatArray], prefix: str) -> dic
         Added to.
     prefix : str
         Of the names in `arrays`.
+
+    Raises
+    ------
+    TypeError
+        If `restored` would not find its family.
     """
+    name = type(family).__name__
+    if FAMILIES.get(name) is not type(family):
+        raise TypeError(
+            f"a distribution of {name}, which is no family of fastem's own, cannot be saved: no "
+            "code is kept in a model file. Save its parameters, or pickle the model"
+        )
     parts = [described(part, arrays, f"{prefix}{i}.") for i, part in enumerate(family.made_of)]
     if family.known and not parts:
         arrays.update({prefix + name: value for name, value in family.parameters.items()})
@@ -32,7 +43,6 @@ def described(family: Family, arrays: dict[str, FloatArray], prefix: str) -> dic
         name: value if isinstance(value, str | list) else np.asarray(value).tolist()
         for name, value in family.constants.items()
     }
-    name = type(family).__name__
     whole = {"family": name, "known": family.known, "constants": constants}
     return whole | ({"parts": parts} if parts else {})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,13 @@ def _problems(pattern: GaussianMixture, Xs: Any, sample_weight: Any) -> list[_Pr
         raise ValueError(
             "fit_many takes a sequence of tables, or an array of shape (n_problems, n_samples, "
             f"n_features), not {type(Xs).__name__}: make a list of it"
+        )
+    if isinstance(Xs, Mapping):
+        raise ValueError("fit_many takes a sequence of tables, not a dict: give list(Xs.values())")
+    if hasattr(Xs, "groups"):  # of pandas
+        raise ValueError(
+            f"fit_many takes a sequence of tables, not a {type(Xs).__name__}: give "
+            "[table[columns] for _, table in groups], with the columns to fit"
         )
     of_tables = getattr(Xs, "ndim", 3) == 3 or str(getattr(Xs, "dtype", "")) == "object"
     if not of_tables or hasattr(Xs, "columns"):

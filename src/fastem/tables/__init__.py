@@ -116,6 +116,10 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
 def _reader(path: Path) -> Reader:
     if path.is_dir():
         raise DataFileError(f"{path} is a folder: give the name of a file in it")
+    if str(path) == "-" and not path.exists():
+        raise DataFileError(
+            "-: data are not read from the standard input, write them to a file first"
+        )
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file: check the path", str(path))
     reader = READERS.get(path.suffix.lower())
