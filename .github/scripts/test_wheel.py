@@ -1,7 +1,7 @@
 """Test the installed wheel: `python test_wheel.py quick`, or `whole`.
 
-Run in a folder with tests/ and without fastem's compiled source. `whole` is every test with the best
-instruction set, and a part of them with each lower one; `quick` is that part with each.
+Run in a folder with tests/. `whole` is every test with the best instruction set, and a part of them
+with each lower one; `quick` is that part with each.
 """
 
 import importlib.util
