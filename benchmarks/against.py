@@ -213,6 +213,7 @@ class Install:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self._process.communicate()
             raise SystemExit(f"{self.python} ended: its message is above")
         return json.loads(line)
 
