@@ -55,6 +55,30 @@ def test_omp_num_threads_sets_the_default():
         assert out.stdout.strip() == expected
 
 
+@openmp
+@pytest.mark.parametrize("order", ["fast, learn", "learn, fast"])
+def test_threads_beside_those_of_scikit_learn(order):
+    # in a wheel, each has an OpenMP runtime of its own; a second one may end the process
+    code = f"""
+import numpy as np
+X = np.random.default_rng(0).normal(size=(20_000, 4))
+
+def fast():
+    from fastem import GaussianMixture
+    GaussianMixture(3, n_threads=2, max_iter=3, tol=10.0, random_state=0).fit(X)
+
+def learn():
+    from sklearn.cluster import KMeans
+    KMeans(3, n_init=1, random_state=0).fit(X)
+
+for fit in ({order}) * 2:
+    fit()
+print("both")
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.stdout.strip() == "both", out.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 @openmp
 def test_the_affinity_mask_is_followed(monkeypatch):

@@ -6,11 +6,19 @@ or avx512) can only lower the choice.
 
 import importlib
 import os
+import sys
 from types import ModuleType
 
 __all__ = ["ISAS", "STRUCTURES", "cpu_isa", "fma_peak", "kernels"]
 
 ISAS = ("baseline", "avx2", "avx512")  # from the lowest to the highest
+
+
+# scikit-learn, torch and fastem each carry LLVM's OpenMP on a Mac, where the second copy to start
+# would end the process. fastem's copy shares no symbol with the others (it is built so), and
+# scikit-learn says the same when it is imported, which here may be later.
+if sys.platform == "darwin":
+    os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
 
 
 def _load(isa: str) -> ModuleType | None:
