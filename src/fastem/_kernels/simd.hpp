@@ -54,6 +54,9 @@ template <class T> inline vec<T> load_once(const T* p) {
 inline void prefetch(const void* p, index n_bytes) {
 #if defined(__GNUC__) || defined(__clang__)
     for (index b = 0; b < n_bytes; b += 64) __builtin_prefetch(static_cast<const char*>(p) + b);
+#elif defined(_M_X64)
+    for (index b = 0; b < n_bytes; b += 64)
+        _mm_prefetch(static_cast<const char*>(p) + b, _MM_HINT_T0);
 #else
     (void)p, (void)n_bytes;
 #endif
