@@ -38,7 +38,7 @@ def _cpus(affinity: frozenset[int]) -> tuple[int, int]:
 
     Asked once for each affinity mask: reading the quota takes longer than a small fit.
     """
-    # Where the system does not tell (Alpine on Arm), all CPUs count as cores: nothing to complain of
+    # Where the system does not tell (Alpine on Arm), all CPUs count as cores: no cause to complain
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.filterwarnings("ignore", "Could not find the number of physical cores")
         cores = int(cpu_count(only_physical_cores=True))
