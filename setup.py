@@ -3,6 +3,7 @@ metadata is in pyproject.toml."""
 
 import importlib.util
 import os
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -14,9 +15,10 @@ from setuptools.command.build_ext import build_ext
 KERNELS = Path("src/fastem/_kernels")
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded builds have no stable ABI
 
-# extension -> flags of GCC and Clang, flags of MSVC
+# extension -> flags of GCC and Clang, flags of MSVC. That has all intrinsics at any level: the
+# macro, which xsimd goes by, makes x86-64-v2 of the baseline.
 X86_64_LEVELS = {
-    "_baseline": (["-march=x86-64-v2"], []),
+    "_baseline": (["-march=x86-64-v2"], ["/D__SSE4_2__"]),
     "_avx2": (["-march=x86-64-v3"], ["/arch:AVX2"]),
     "_avx512": (["-march=x86-64-v4", "-mprefer-vector-width=512"], ["/arch:AVX512"]),
 }
@@ -26,8 +28,15 @@ COMMON_FLAGS = {
     # No -ffast-math: it would flush subnormals in the whole process that imports the module.
     "unix": ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden",
              "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-             "-Wno-maybe-uninitialized"],  # false alarms from GCC's own intrinsics
-    "msvc": ["/std:c++17", "/O2"],
+             # false alarms from GCC's own intrinsics; Clang does not know that warning
+             "-Wno-maybe-uninitialized", "-Wno-unknown-warning-option"],
+    # xsimd goes by __cplusplus; the old lambdas of MSVC have trouble with constants of theirs
+    "msvc": ["/std:c++17", "/O2", "/fp:precise", "/fp:contract", "/bigobj", "/utf-8", "/DNOMINMAX",
+             "/permissive-", "/Zc:lambda", "/Zc:__cplusplus"],
+    "clang-cl": ["/std:c++17", "/O2", "/bigobj", "/utf-8", "/DNOMINMAX",
+                 "/permissive-", "/Zc:__cplusplus",
+                 "/clang:-O3", "/clang:-fno-math-errno", "/clang:-fno-trapping-math",
+                 "/clang:-ffp-contract=fast", "-Wno-unused-command-line-argument"],
 }  # fmt: skip
 # FASTEM_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer, in a folder of its
 # own, so that the ordinary build stays as it is. -O1: at -O3 the checks take minutes to compile.
@@ -37,7 +46,8 @@ BUILD = Path("build", "sanitize") if SANITIZE else Path("build")
 OPENMP_FLAGS = {  # platform -> compile flags, link flags
     "linux": (["-fopenmp"], ["-fopenmp"]),
     "macosx": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
-    "win": (["/openmp"], []),
+    "win": (["/openmp"], []),  # OpenMP 2.0: enough, and what Microsoft lets one give away
+    "clang-cl": (["/clang:-fopenmp"], ["libomp.lib", "/NODEFAULTLIB:vcomp"]),
 }
 
 
@@ -52,14 +62,35 @@ def xsimd_folder() -> str:
     return spec.submodule_search_locations[0]
 
 
+def target() -> str:
+    """The platform to build for; the environment of a cross build has its name."""
+    if os.name == "nt" and os.environ.get("VSCMD_ARG_TGT_ARCH") == "arm64":
+        return "win-arm64"
+    return os.environ.get("_PYTHON_HOST_PLATFORM", sysconfig.get_platform())
+
+
 def levels(platform: str) -> dict:
-    """The instruction sets to build for a platform; a cross build has the target's name."""
+    """The instruction sets to build for a platform."""
     if not platform.endswith(("x86_64", "amd64")):
         return OTHER_LEVELS
     chosen = dict(X86_64_LEVELS)
     if platform.startswith("macosx"):  # no Mac to sell has AVX-512
         del chosen["_avx512"]
     return chosen
+
+
+def use_clang_cl(compiler, platform: str) -> list[str]:
+    """Put clang-cl in the place of cl, and return the link flags that its OpenMP takes."""
+    name = os.environ.get("CC") or "clang-cl"
+    path = shutil.which(name) or shutil.which(name, path=r"C:\Program Files\LLVM\bin")
+    if path is None:
+        sys.exit(f"setup.py: {name} is missing. xsimd's NEON needs it: cl has one type for every "
+                 "vector of Arm's. Install LLVM, or set CC to the path of clang-cl")  # fmt: skip
+    compiler.cc = path
+    compiler.compile_options = [f for f in compiler.compile_options if f != "/GL"]
+    if platform == "win-arm64":
+        compiler.compile_options.append("--target=aarch64-pc-windows-msvc")
+    return [f"/LIBPATH:{Path(path).parents[1] / 'lib'}"]
 
 
 class BuildExtensions(build_ext):
@@ -69,13 +100,21 @@ class BuildExtensions(build_ext):
         kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         openmp = os.environ.get("FASTEM_OPENMP", "1") != "0"
         system = next((s for s in OPENMP_FLAGS if self.plat_name.startswith(s)), "linux")
+        link_flags = []
+        if kind == "msvc":
+            if not self.compiler.initialized:  # here: the threads below would all begin to
+                self.compiler.initialize(self.plat_name)
+            if self.plat_name == "win-arm64" or "clang-cl" in os.environ.get("CC", ""):
+                kind = system = "clang-cl"
+                link_flags = use_clang_cl(self.compiler, self.plat_name)
         compile_openmp, link_openmp = OPENMP_FLAGS[system] if openmp else ([], [])
         table = levels(self.plat_name)
         for extension in self.extensions:
             unix_flags, msvc_flags = table[extension.name.rpartition(".")[2]]
-            level = msvc_flags if kind == "msvc" else unix_flags
+            level = {"unix": unix_flags, "msvc": msvc_flags,
+                     "clang-cl": [f"/clang:{flag}" for flag in unix_flags]}[kind]  # fmt: skip
             extension.extra_compile_args = COMMON_FLAGS[kind] + level + compile_openmp
-            extension.extra_link_args = list(link_openmp)
+            extension.extra_link_args = link_flags + link_openmp
             if SANITIZE:
                 extension.extra_compile_args += [*SANITIZE_FLAGS, "-O1", "-g1"]
                 extension.extra_link_args += SANITIZE_FLAGS
@@ -107,8 +146,7 @@ def extension(name: str) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension(name) for name in levels(os.environ.get("_PYTHON_HOST_PLATFORM",
-                                                           sysconfig.get_platform()))],
+        [extension(name) for name in levels(target())],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False,
                              "cdivision": True, "initializedcheck": False},
         nthreads=0,

@@ -197,12 +197,12 @@ def in_a_copy(tmp_path, recipe, file, registry, changes, program):
     """Run a program with a copy of the package to which a recipe of CONTRIBUTING was added."""
     copy = tmp_path / "fastem"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.cpp"))
-    (copy / file).write_text(blocks("CONTRIBUTING.md", "python")[recipe])
-    text = (copy / registry).read_text()
+    (copy / file).write_text(blocks("CONTRIBUTING.md", "python")[recipe], "utf-8")
+    text = (copy / registry).read_text("utf-8")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    (copy / registry).write_text(text)
+    (copy / registry).write_text(text, "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
@@ -240,7 +240,7 @@ def test_a_new_family_is_one_file_and_one_line(tmp_path):
 
 
 def test_contributing_names_every_module():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     for path in sorted((ROOT / "src" / "fastem").iterdir()):
         if path.suffix == ".py" and path.stem not in (
             "__init__", "__main__", "_config", "_threads", "_validation", "exceptions",
@@ -252,6 +252,6 @@ def test_every_public_name_is_documented():
     for name in fastem.__all__:
         if not name.startswith("__"):
             assert getattr(fastem, name).__doc__, name
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text("utf-8")
     assert "make demo" in readme
     assert "make test" in readme

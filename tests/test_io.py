@@ -313,6 +313,7 @@ def test_the_content_is_synced_before_it_takes_its_place(model, target, monkeypa
     assert os.listdir(target.parent) == [target.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
 def test_mode_and_link_are_kept(model, target, tmp_path):
     target.chmod(0o640)
     link = tmp_path / "link.fastem"
@@ -323,6 +324,7 @@ def test_mode_and_link_are_kept(model, target, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no umask")
 def test_a_new_file_follows_the_umask(model, tmp_path):
     old = os.umask(0o027)
     try:

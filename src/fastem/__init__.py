@@ -5,6 +5,7 @@ distribution of `families`, `em.run` a model of your own.
 """
 
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,13 +49,24 @@ _HOMES = {
 }
 
 
+# Names are imported by one thread at a time: two that begin with different modules meet in those of
+# scikit-learn, which import each other, and Python ends such a knot with an error in one of them.
+# No one waits for ever: who imports a module of ours by its own name may be waited for here.
+_importing, _PATIENCE = RLock(), 5.0
+
+
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    elif name in __all__:
-        value = import_module(f".{name}", __name__)
-    else:
+    if name not in _HOMES and name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    alone = _importing.acquire(timeout=_PATIENCE)
+    try:
+        if name in _HOMES:
+            value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        else:
+            value = import_module(f".{name}", __name__)
+    finally:
+        if alone:
+            _importing.release()
     globals()[name] = value
     return value
 

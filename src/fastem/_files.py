@@ -75,8 +75,10 @@ def _atomic_write(path: StrPath, mode: str) -> Iterator[Any]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):  # a new file takes its mode from the umask
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            if os.name == "posix":
+                # a new file takes its mode from the umask
+                with contextlib.suppress(FileNotFoundError):
+                    os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):

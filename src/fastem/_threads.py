@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 from joblib import cpu_count
@@ -36,7 +38,11 @@ def _cpus(affinity: frozenset[int]) -> tuple[int, int]:
 
     Asked once for each affinity mask: reading the quota takes longer than a small fit.
     """
-    return int(cpu_count()), int(cpu_count(only_physical_cores=True))
+    # Where the system does not tell (Alpine on Arm), all CPUs count as cores: no cause to complain
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.filterwarnings("ignore", "Could not find the number of physical cores")
+        cores = int(cpu_count(only_physical_cores=True))
+    return int(cpu_count()), cores
 
 
 def _affinity() -> frozenset[int]:
@@ -78,7 +84,7 @@ def effective_n_threads(n_threads: int | None = None) -> int:
     return max(1, min(n_threads, cpus) if n_threads > 0 else cpus + 1 + n_threads)
 
 
-@contextmanager
+@contextlib.contextmanager
 def shared_n_threads(n_threads: int | None = None) -> Iterator[int]:
     """The threads for one fit or prediction, while it lasts.
 

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import inspect
+import io
 import os
 import shutil
 import sys
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         the reader of the output has gone.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if sys.platform == "win32" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # tables are, whether printed or written
     try:
         options = build_parser(_COMMANDS, arguments).parse_args(arguments)
         with _warnings_in_one_line():

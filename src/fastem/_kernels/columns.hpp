@@ -211,9 +211,11 @@ void column_run(const double* X, index row_stride, index column_stride, index n_
 inline void column_moments(const double* X, index row_stride, index column_stride, index n_columns,
                            const double* weights, bool logs, index first, index last, double* out,
                            Pulse& pulse, int thread) {
-    const auto run = weights ? (logs ? column_run<true, true> : column_run<true, false>)
-                             : (logs ? column_run<false, true> : column_run<false, false>);
-    run(X, row_stride, column_stride, n_columns, weights, first, last, out, pulse, thread);
+    constexpr decltype(&column_run<true, true>) runs[2][2] = {
+        {column_run<false, false>, column_run<false, true>},
+        {column_run<true, false>, column_run<true, true>}};
+    runs[weights != nullptr][logs](X, row_stride, column_stride, n_columns, weights, first, last,
+                                   out, pulse, thread);
 }
 
 // Runs (n_runs, n_columns, Column::size): run 0 becomes all, pairwise in index order.

@@ -124,7 +124,7 @@ template <class T> struct Linear : Unshared<T> {
     static void features(const T* tile, const T* const (&r)[C], const Members<T, group> members,
                          index j, index lead, index n, double* const (&statistics)[C]) {
         if (j > 0)
-            block<C, together, false>(tile + j * n, r, members, n, 1 + j, statistics);
+            add_features<C, together, false>(tile + j * n, r, members, n, 1 + j, statistics);
         else
             leading<C, 1>(tile, r, members, lead, n, statistics);
     }
@@ -132,12 +132,12 @@ template <class T> struct Linear : Unshared<T> {
     static void leading(const T* tile, const T* const (&r)[C], const Members<T, group> members,
                         index lead, index n, double* const (&statistics)[C]) {
         if (lead == count)
-            block<C, count, true>(tile, r, members, n, 0, statistics);
+            add_features<C, count, true>(tile, r, members, n, 0, statistics);
         else if constexpr (count < together)
             leading<C, count + 1>(tile, r, members, lead, n, statistics);
     }
     template <index C, index count, bool with_total>
-    static void block(const T* x, const T* const (&r)[C], const Members<T, group> members, index n,
+    static void add_features(const T* x, const T* const (&r)[C], const Members<T, group> members, index n,
                       index at_statistics, double* const (&statistics)[C]) {
         constexpr index first = with_total ? 1 : 0;
         V sum[C][first + count];

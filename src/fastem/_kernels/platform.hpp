@@ -49,8 +49,29 @@ inline const char* vector_unit() { return xsimd::default_arch::name(); }
 
 // The highest level the processor and the operating system support (XCR0 included):
 // 0 baseline, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL).
+#if defined(_MSC_VER) && defined(_M_X64)
+#ifdef __clang__  // clang-cl, whose __builtin_cpu_supports wants a library that nobody links
+__attribute__((target("xsave")))
+#endif
+inline unsigned long long enabled_states() { return _xgetbv(0); }
+
 inline int cpu_level() {
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    int id[4];
+    __cpuid(id, 0);
+    if (id[0] < 7) return 0;
+    __cpuidex(id, 1, 0);
+    const bool fma = (id[2] & (1 << 12)) != 0, osxsave = (id[2] & (1 << 27)) != 0;
+    if (!fma || !osxsave) return 0;
+    const unsigned long long enabled = enabled_states();
+    __cpuidex(id, 7, 0);
+    const unsigned features = static_cast<unsigned>(id[1]);
+    const unsigned bmi_avx2 = (1u << 3) | (1u << 5) | (1u << 8);
+    if ((enabled & 0x6) != 0x6 || (features & bmi_avx2) != bmi_avx2) return 0;
+    const unsigned avx512 = (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31);
+    return (enabled & 0xe6) == 0xe6 && (features & avx512) == avx512 ? 2 : 1;
+}
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+inline int cpu_level() {
     __builtin_cpu_init();
     if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")))
@@ -60,24 +81,10 @@ inline int cpu_level() {
                    __builtin_cpu_supports("avx512vl")
                ? 2
                : 1;
-#elif defined(_MSC_VER) && defined(_M_X64)
-    int id[4];
-    __cpuid(id, 0);
-    if (id[0] < 7) return 0;
-    __cpuidex(id, 1, 0);
-    const bool fma = id[2] & (1 << 12), osxsave = id[2] & (1 << 27);
-    if (!fma || !osxsave) return 0;
-    const unsigned long long enabled = _xgetbv(0);
-    __cpuidex(id, 7, 0);
-    const unsigned features = static_cast<unsigned>(id[1]);
-    const unsigned bmi_avx2 = (1u << 3) | (1u << 5) | (1u << 8);
-    if ((enabled & 0x6) != 0x6 || (features & bmi_avx2) != bmi_avx2) return 0;
-    const unsigned avx512 = (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31);
-    return (enabled & 0xe6) == 0xe6 && (features & avx512) == avx512 ? 2 : 1;
-#else
-    return 0;
-#endif
 }
+#else
+inline int cpu_level() { return 0; }
+#endif
 
 // Multiply-adds of this thread for about `seconds`; returns floating-point operations a second.
 template <class T> double fma_rate(double seconds, T start) {

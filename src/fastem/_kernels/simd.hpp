@@ -54,6 +54,9 @@ template <class T> inline vec<T> load_once(const T* p) {
 inline void prefetch(const void* p, index n_bytes) {
 #if defined(__GNUC__) || defined(__clang__)
     for (index b = 0; b < n_bytes; b += 64) __builtin_prefetch(static_cast<const char*>(p) + b);
+#elif defined(_M_X64)
+    for (index b = 0; b < n_bytes; b += 64)
+        _mm_prefetch(static_cast<const char*>(p) + b, _MM_HINT_T0);
 #else
     (void)p, (void)n_bytes;
 #endif
@@ -64,12 +67,12 @@ inline void prefetch(const void* p, index n_bytes) {
 template <class T> inline void add_lane_sums(const vec<T>* v, index n, double* out) {
     constexpr index L = lanes<T>;
     alignas(64) T sums[L];
-    index i = 0;
-    for (; i + L <= n; i += L) {
+    const index whole = n / L * L;
+    for (index i = 0; i < whole; i += L) {
         store(sums, xsimd::haddp(v + i));
         for (index l = 0; l < L; ++l) out[i + l] += static_cast<double>(sums[l]);
     }
-    for (; i < n; ++i) out[i] += static_cast<double>(xsimd::reduce_add(v[i]));
+    for (index i = whole; i < n; ++i) out[i] += static_cast<double>(xsimd::reduce_add(v[i]));
 }
 
 #if defined(__AVX512F__)

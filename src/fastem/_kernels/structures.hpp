@@ -3,6 +3,8 @@
 // To add one: its header, and its name in the list.
 #pragma once
 
+#include <utility>
+
 #include "diag.hpp"
 #include "full.hpp"
 #include "linear.hpp"
@@ -26,8 +28,17 @@ inline const char* structure_name(int code) {
 }
 #undef FASTEM_NAME
 
+// The template itself is named here only: as an argument of another template, compilers do not agree
+// that `type` of a tag is the same.
 template <template <class> class S> struct Tag {
     template <class T> using type = S<T>;
+    template <class T> using parameters = Parameters<T, S>;
+    template <class T, class... Arguments> static void accumulate(Arguments&&... arguments) {
+        accumulate_tiles<T, S>(std::forward<Arguments>(arguments)...);
+    }
+    template <class T, class... Arguments> static void score(Arguments&&... arguments) {
+        score_tiles<T, S>(std::forward<Arguments>(arguments)...);
+    }
 };
 
 // Calls f with a tag that holds the structure's template. The codes come from structure_name, so
@@ -71,7 +82,7 @@ template <class T> inline index group_size(int structure, index D) {
 
 inline index parameters_size(int structure, index D, index K) {
     return with_structure(structure, D, [&](auto tag) {
-        return Parameters<double, decltype(tag)::template type>::size(D, K);
+        return decltype(tag)::template parameters<double>::size(D, K);
     });
 }
 
@@ -88,8 +99,8 @@ void pack_parameters(int structure, const double* constants, const double* means
                      T* out, Pulse& pulse, int thread) {
     Watch watch(pulse, thread);
     with_structure(structure, D, [&](auto tag) {
-        Parameters<T, decltype(tag)::template type>::pack(constants, means, about,
-                                                          precisions_cholesky, D, K, out, watch);
+        decltype(tag)::template parameters<T>::pack(constants, means, about, precisions_cholesky, D,
+                                                    K, out, watch);
     });
 }
 
@@ -145,7 +156,7 @@ void accumulate_slot(int structure, const T* packed, const T* X, index row_strid
     const Known<T> known{labels, responsibilities};
     const Bounds bounds = moved ? Bounds{slack, level, moved, moved + K, moved + 2 * K} : Bounds{};
     with_structure(structure, D, [&](auto tag) {
-        accumulate_tiles<T, decltype(tag)::template type>(
+        decltype(tag)::template accumulate<T>(
             rows, parameters, known, static_cast<T>(cut), about_means, bounds,
             SortKeys{sort_keys, row_bits}, K, first, last, arena, statistics, watch);
     });
@@ -161,9 +172,8 @@ void score_slot(int structure, const T* X, index row_stride, index column_stride
     const Rows<T> rows{nullptr, X,       row_stride, column_stride, nullptr, shift,
                        nullptr, n_rows, D,          n};
     with_structure(structure, D, [&](auto tag) {
-        score_tiles<T, decltype(tag)::template type>(rows, parameters, K, first, last,
-                                                     arena, log_likelihood, responsibilities,
-                                                     labels, watch);
+        decltype(tag)::template score<T>(rows, parameters, K, first, last, arena, log_likelihood,
+                                         responsibilities, labels, watch);
     });
 }
 
