@@ -33,6 +33,7 @@ BUILD_PATH = re.compile(
     rb"/(?:tmp|root|home|Users|work|workspace|github|io|project|private|build|builds)/[\w.-]+"
     rb"|pip-(?:build-env|req-build|install|wheel)-|[A-Za-z]:\\\\?(?:Users|a|hostedtoolcache)\\"
 )
+RUNTIME = re.compile(r"/(?:libgomp|libomp|libstdc\+\+|libgcc_s|vcomp|msvcp)[\w.+-]*$")
 SYSTEM = re.compile(r"(?:libc|libm|libstdc\+\+|libgcc_s|libpthread|ld-linux|ld-musl)[.-]")
 
 
@@ -54,12 +55,12 @@ def file_faults(names: set[str], platform: str, project: Path) -> Iterator[str]:
     for name in sorted(names - expected - extensions.keys()):
         folder, _, rest = name.partition("/")
         if folder.endswith(".dist-info"):
-            if rest in METADATA or rest.startswith(("licenses/", "sboms/")):
-                continue
-        elif folder == "fastem.libs" or name.startswith("fastem/.dylibs/"):
-            if re.search(r"/(?:libgomp|libomp|libstdc\+\+|libgcc_s|vcomp|msvcp)[\w.+-]*$", name):
-                continue
-        yield f"{name} does not belong there"
+            known = rest in METADATA or rest.startswith(("licenses/", "sboms/"))
+        else:
+            bundled = folder == "fastem.libs" or name.startswith("fastem/.dylibs/")
+            known = bundled and RUNTIME.search(name)
+        if not known:
+            yield f"{name} does not belong there"
 
 
 def licence_faults(contents: dict[str, bytes], openmp: bool) -> Iterator[str]:
@@ -93,9 +94,9 @@ def elf_faults(name: str, content: bytes, bundled: set[str]) -> Iterator[str]:
             path = getattr(tag, "rpath", None) or tag.runpath
             if path != "$ORIGIN/../../fastem.libs":
                 yield f"{name} looks for libraries in {path}"
-        elif tag.entry.d_tag == "DT_NEEDED" and not SYSTEM.match(tag.needed):
-            if tag.needed not in bundled:
-                yield f"{name} needs {tag.needed}, which is not in the wheel"
+        if tag.entry.d_tag != "DT_NEEDED" or SYSTEM.match(tag.needed) or tag.needed in bundled:
+            continue
+        yield f"{name} needs {tag.needed}, which is not in the wheel"
     if level := EXTENSION.fullmatch(name):
         exported = {
             symbol.name

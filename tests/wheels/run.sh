@@ -39,7 +39,8 @@ step() { printf '\n=== %s (%s s)\n' "$*" "$SECONDS"; }
 stop() { printf 'make wheel-check: %s\n' "$*" >&2; exit 2; }
 leave_out() { printf 'NOT TRIED: %s\n' "$*"; left_out+=("$*"); }
 have() { command -v "$1" > /dev/null; }
-pip() { "$1" -m pip --disable-pip-version-check --quiet "${@:2}"; }
+# without what some configurations have pip say of every package
+pip() { "$1" -m pip --disable-pip-version-check --quiet --quiet "${@:2}"; }
 same() { cmp "$1" "$2" || stop "$3"; }
 
 [ "$(uname -s)" = Linux ] || stop "it is written for Linux"
@@ -78,7 +79,7 @@ build() {
     shift
     rm -rf "$folder"
     # pip unpacks the sdist, and installs what compiles it, in another folder each time
-    env "$@" "$bin/python" -m pip --disable-pip-version-check --quiet wheel --no-deps \
+    env "$@" "$bin/python" -m pip --disable-pip-version-check --quiet --quiet wheel --no-deps \
         --no-cache-dir --wheel-dir "$folder" "$out"/dist/*.tar.gz
 }
 
@@ -386,7 +387,7 @@ run_clang() {
 run_cross() {
     tools
     step "the kernels, compiled for other systems"
-    local xsimd=${FASTEM_XSIMD:-$out/xsimd/pythran} target level program levels
+    local xsimd=${FASTEM_XSIMD:-$out/xsimd/pythran} target level program levels link run why
     if [ ! -d "$xsimd/xsimd" ]; then
         pip "$bin/python" install --no-deps --target "$out/xsimd" "$("$bin/python" -c '
 import tomllib
@@ -405,36 +406,46 @@ print(next(r for r in requires if r.startswith("pythran")))')"
             program=$out/cross/$target-$level
             mkdir -p "$out/cross"
             step "$target, $level"
+            link=(-c)  # what cannot be run is not linked: the C++ library is compiled for it first
+            if runner "$target" "$level"; then link=(); fi
             # -ffp-contract and so on as in setup.py; -O1: at -O3 each takes minutes
             "$bin/python" -m ziglang c++ -target "$target" -mcpu="$level" -std=c++17 -O1 \
                 -fno-sanitize=undefined -fno-math-errno -fno-trapping-math -ffp-contract=fast \
                 -Wall -Wextra -Werror -Wno-unknown-pragmas -isystem "$xsimd" \
-                -I "$root/src/fastem/_kernels" "$root/tests/sanitize/kernels.cpp" -o "$program"
-            try "$target" "$level" "$program"
+                -I "$root/src/fastem/_kernels" ${link[@]+"${link[@]}"} \
+                "$root/tests/sanitize/kernels.cpp" -o "$program"
+            if [ ${#link[@]} = 0 ]; then
+                "${run[@]}" "$program"
+            else
+                leave_out "cross: $target $level is compiled, but not run: $why"
+            fi
         done
     done
 }
 
-# try TARGET LEVEL PROGRAM: runs it, where this machine or an emulator can.
-try() {
-    local command
+# runner TARGET LEVEL: sets `run` to what runs its programs here, or `why` nothing does.
+runner() {
+    why="no emulator of that system"
     case $1 in
         x86_64-linux-*)
-            if [ "$(uname -m)" != x86_64 ]; then leave_out "cross: $1 $2 is not run"; return; fi
-            if [ "$2" = x86_64_v4 ] && ! grep -q avx512vl /proc/cpuinfo; then
-                leave_out "cross: $1 $2 is not run: this processor has no AVX-512"
-                return
-            fi
-            command=(env) ;;
-        aarch64-linux-musl) command=(qemu-aarch64 -cpu cortex-a72) ;;
-        x86_64-windows-*) command=(wine) ;;
-        *) leave_out "cross: $1 $2 is compiled, but not run"; return ;;
+            run=(env)
+            why="this processor does not know its instructions"
+            case $(uname -m):$2 in
+                x86_64:x86_64_v4) grep -q avx512vl /proc/cpuinfo ;;
+                x86_64:x86_64_v3) grep -q avx2 /proc/cpuinfo ;;
+                x86_64:*) ;;
+                *) false ;;
+            esac ;;
+        aarch64-linux-musl)
+            run=(qemu-aarch64 -cpu cortex-a72)
+            why="qemu-aarch64 is missing; on Debian: apt-get install qemu-user"
+            have qemu-aarch64 ;;
+        x86_64-windows-*)
+            run=(wine)
+            why="wine is missing; on Debian: apt-get install wine64"
+            have wine ;;
+        *) false ;;
     esac
-    if ! have "${command[0]}"; then
-        leave_out "cross: $1 $2 is not run: ${command[0]} is missing"
-        return
-    fi
-    "${command[@]}" "$3"
 }
 
 for part in $parts; do declare -f "run_$part" > /dev/null || stop "there is no part '$part'"; done
