@@ -86,7 +86,8 @@ build() {
 }
 
 repair() {
-    env PATH="$bin:$PATH" auditwheel --quiet repair --strip --wheel-dir "$1" "${@:2}"
+    PATH=$bin:$PATH auditwheel repair --strip --wheel-dir "$1" "${@:2}" 2> "$out/repair.log" ||
+        { cat "$out/repair.log"; exit 1; }
 }
 
 # A copy of what git has, or would have: never what a build left behind.
