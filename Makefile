@@ -5,6 +5,7 @@
 # make docs      set up, and build the documentation in build/docs/html
 # make sanitize  the compiled layer and the tests under sanitizers (half an hour)
 # make fuzz      broken model files, tables and command lines, FUZZ_SECONDS (60) for each
+# make wheel-check  the wheel as a user meets it, and on emulated processors (an hour; PARTS=pack)
 # make build     compile again after a change to the kernels
 # make clean     remove everything made here
 
@@ -13,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(wildcard src/fastem/_kernels/*.hpp src/fastem/_kernels/*.p*x*)
 
-.PHONY: demo test bench lint docs sanitize fuzz build clean
+.PHONY: demo test bench lint docs sanitize fuzz wheel-check build clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -56,6 +57,9 @@ sanitize: $(VENV)/stamp-test
 
 fuzz: $(VENV)/stamp-test+fuzz
 	$(BIN)/python tests/fuzz/run.py
+
+wheel-check: | $(BIN)/python
+	bash tests/wheels/run.sh $(BIN)/python $(PARTS)
 
 build: $(VENV)/stamp-test
 	$(BIN)/python -m pip install --quiet -e .

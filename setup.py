@@ -1,16 +1,19 @@
 """The compiled extensions: one kernel source, once for each instruction set. The rest of the
 metadata is in pyproject.toml."""
 
+import gzip
 import importlib.util
 import os
 import shutil
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 KERNELS = Path("src/fastem/_kernels")
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded builds have no stable ABI
@@ -132,6 +135,33 @@ class BuildExtensions(build_ext):
         stamp.write_text(flags)
 
 
+class ReproducibleSdist(sdist):
+    """With SOURCE_DATE_EPOCH, in seconds, the same files give the same bytes, whoever packs them,
+    where and when. Without it the archive is setuptools' own."""
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, **owner):
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if epoch is None or format != "gztar":
+            return super().make_archive(base_name, format, root_dir, base_dir, **owner)
+
+        def anonymous(entry):
+            entry.uid = entry.gid = 0
+            entry.uname = entry.gname = ""
+            entry.mtime = int(epoch)
+            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+            return entry
+
+        name = f"{base_name}.tar.gz"
+        self.mkpath(os.path.dirname(name))
+        with (
+            open(name, "wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=int(epoch)) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            archive.add(base_dir, filter=anonymous)
+        return name
+
+
 def extension(name: str) -> Extension:
     return Extension(
         f"fastem._kernels.{name}",
@@ -151,7 +181,7 @@ setup(
                              "cdivision": True, "initializedcheck": False},
         nthreads=0,
     ),
-    cmdclass={"build_ext": BuildExtensions},
+    cmdclass={"build_ext": BuildExtensions, "sdist": ReproducibleSdist},
     options={
         "build": {"build_base": str(BUILD)},
         "build_ext": {"parallel": True},
