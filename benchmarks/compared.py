@@ -263,7 +263,7 @@ BETTER = """## Where a peer is the better choice
   where fastem has four; it chooses the structure and the number of components by BIC or ICL, and
   leaves out models that collapse; its hierarchical start is deterministic and does not depend on
   the columns' units, where k-means does; it has a noise component, bootstrap standard errors,
-  discriminant analysis and plots. With some thousand rows of a few columns, and the question *which
+  and discriminant analysis. With some thousand rows of a few columns, and the question *which
   model*, use mclust. Its default tolerance is tighter too: it does not stop early on Old Faithful.
 - **scikit-learn** has `BayesianGaussianMixture`, which switches off components that the data do not
   need; it is there wherever Python is used for data, and its code is plain NumPy to read and to
@@ -273,9 +273,11 @@ BETTER = """## Where a peer is the better choice
   command line. mlpack runs to a tolerance of 1e-10 by default.
 - **pomegranate** mixes any distributions (Poisson, exponential, gamma, categorical, or different
   ones in one mixture), runs on GPUs, learns from summaries of batches, and knows hidden Markov
-  models and Bayesian networks. For components that are not normal, or a GPU, use pomegranate.
-- **mixtools** has mixtures of regressions, semi- and non-parametric and multinomial mixtures, and
-  constraints on means and variances; it too runs to a tight tolerance by default.
+  models and Bayesian networks. For a GPU, hidden Markov models or Bayesian networks use
+  pomegranate; components that are not normal fastem has too (`Mixture`).
+- **mixtools** has mixtures of regressions (regressions fastem has too), semi- and non-parametric and
+  multinomial mixtures, and constraints on means and variances; it too runs to a tight tolerance by
+  default.
 """
 
 

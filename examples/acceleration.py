@@ -4,8 +4,9 @@ EM, accelerated
 
 Where clusters overlap EM creeps: each step takes a small share of the way that is left. SQUAREM
 and Anderson's mixing look at the last steps and jump ahead; a jump is taken only if the
-log-likelihood is not lower there, so the end is the same. The picture shows how far each is from
-the highest log-likelihood that was reached, after each iteration.
+log-likelihood is not lower there. All end at the same maximum here; with a loose ``tol`` those that
+jump end nearer to it. The picture shows how far each is from the highest log-likelihood that was
+reached, after each iteration.
 """
 
 import numpy as np

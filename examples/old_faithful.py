@@ -4,7 +4,8 @@ Old Faithful: which mixture?
 
 Gaussian mixtures of the Old Faithful geyser: 272 eruptions, their duration and the wait after.
 Every covariance structure is fitted, with its log-likelihood and BIC; the lowest BIC wins: three
-ellipses of one shape. (Data: Azzalini, Bowman 1990; ``faithful`` in R.)
+ellipses of one shape. To run the script, put :download:`faithful.csv` beside it. (Data: Azzalini,
+Bowman 1990; ``faithful`` in R.)
 """
 
 import sys

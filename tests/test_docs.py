@@ -49,9 +49,23 @@ def test_there_is_a_docstring_example_to_run():
     assert doctest.testmod(importlib.import_module("fastem.mixture.gaussian")).attempted > 0
 
 
+def prints_what_it_shows(page):
+    """Run a page in the present folder."""
+    for ran in documents.run(page):
+        if ran.expected is None:
+            assert not ran.printed, f"{page.name}, line {ran.line} prints what is not shown"
+        else:
+            where = f"{page.name}, line {ran.line}; python tests/documents.py {page} mends it"
+            assert documents.same(ran.printed, ran.expected), f"{where}\n{ran.printed}"
+
+
+def test_readme_prints_what_it_shows_without_files(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    prints_what_it_shows(ROOT / "README.md")
+
+
 @pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
-def test_readme_python(number, monkeypatch, tmp_path):
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+def test_readme_blocks_run_alone(number, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("README.md", "python")[number], f"README block {number}", "exec"), {})
 
@@ -62,12 +76,7 @@ def test_page_prints_what_it_shows_and_draws_its_pictures(page, monkeypatch, tmp
         pytest.skip("the page has commands for a POSIX shell")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    for ran in documents.run(page):
-        if ran.expected is None:
-            assert not ran.printed, f"{page.name}, line {ran.line} prints what is not shown"
-        else:
-            where = f"{page.name}, line {ran.line}; python tests/documents.py {page} mends it"
-            assert documents.same(ran.printed, ran.expected), f"{where}\n{ran.printed}"
+    prints_what_it_shows(page)
     shown = documents.pictures(page.read_text(encoding="utf-8"))
     assert set(documents.drawn(tmp_path)) == {Path(name).name for name in shown}
     for name in shown:

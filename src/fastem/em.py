@@ -107,7 +107,7 @@ def run(
         accelerated in its parameters as they are; proposals then keep their signs, and stay in
         (0, 1) where EM's own points are.
     checkpoint : Checkpoint, str or path-like, optional
-        A file that the parameters and the number of the iteration are written to, at least once a
+        A file that the parameters and the number of the iteration are written to, at most once a
         second and at the end. Where it exists already, the run goes on from there, as if it had
         never stopped; `max_iter` counts all iterations. (An acceleration begins anew.)
 
