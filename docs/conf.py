@@ -16,6 +16,7 @@ import fastem
 from fastem import exceptions, families, mle
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for the order of the gallery
 COMMANDS = ("", "fit", "predict", "score", "sample", "plot", "info")
 
 project = "fastem"
@@ -51,6 +52,7 @@ PAGES = {
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say the types, in words
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"  # GaussianMixture.fit is cut off beside the page
 default_role = "literal"  # a `name` in a docstring is as often that of an argument
 numpydoc_show_class_members = False  # the templates of autosummary list them
 numpydoc_xref_param_type = True
@@ -96,7 +98,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.Order",
     "backreferences_dir": "gallery/uses",
     "doc_module": ("fastem",),
     "download_all_examples": False,
@@ -115,11 +117,13 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 8,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["wider.css"]
 # pages that are no sections have nothing to show at their left
 html_sidebars = {
     page: []
@@ -150,7 +154,8 @@ def link_to_pages(app: Sphinx, page: str, source: list[str]) -> None:
     """Links out of docs/ to what is a page here lead to the page."""
     up = "../" * page.count("/")
     for target, here in PAGES.items():
-        source[0] = source[0].replace(f"]({up}{target})", f"](/{here})")
+        for end in ")#":
+            source[0] = source[0].replace(f"]({up}{target}{end}", f"](/{here}{end}")
 
 
 def setup(app: Sphinx) -> None:

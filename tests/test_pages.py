@@ -80,6 +80,11 @@ def test_figures_are_those_of_the_benchmarks():
     assert [figure for figure in figures if not re.search(rf"\b{figure}", measured)] == []
 
 
+def test_the_gallery_has_every_script_in_its_order():
+    scripts = runpy.run_path(str(DOCS / "gallery_order.py"))["SCRIPTS"]
+    assert sorted(scripts) == sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
 # --- the reference --------------------------------------------------------------------------------
 
 

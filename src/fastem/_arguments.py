@@ -231,7 +231,7 @@ def _add_threads_option(parser: argparse.ArgumentParser) -> None:
         dest="n_threads",
         type=_threads,
         metavar="N",
-        help="threads to use, -1 for all (default: all)",
+        help="threads, -1 for all CPUs (default: OMP_NUM_THREADS, or all physical cores)",
     )
 
 
