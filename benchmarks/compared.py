@@ -275,9 +275,9 @@ BETTER = """## Where a peer is the better choice
   ones in one mixture), runs on GPUs, learns from summaries of batches, and knows hidden Markov
   models and Bayesian networks. For a GPU, hidden Markov models or Bayesian networks use
   pomegranate; components that are not normal fastem has too (`Mixture`).
-- **mixtools** has mixtures of regressions (regressions fastem has too), semi- and non-parametric and
-  multinomial mixtures, and constraints on means and variances; it too runs to a tight tolerance by
-  default.
+- **mixtools** has mixtures of regressions (regressions fastem has too), semi- and non-parametric
+  and multinomial mixtures, and constraints on means and variances; it too runs to a tight tolerance
+  by default.
 """
 
 

@@ -5,11 +5,13 @@ docstrings, the gallery from the scripts of `examples/`, both at build time.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpydoc.xref
+from docutils import nodes
 from sphinx.application import Sphinx
 
 import fastem
@@ -118,6 +120,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 8,
+    "navbar_persistent": ["search-button"],  # its field would push the links into two rows
     "footer_start": ["copyright"],
     "footer_end": [],
 }
@@ -158,6 +161,16 @@ def link_to_pages(app: Sphinx, page: str, source: list[str]) -> None:
             source[0] = source[0].replace(f"]({up}{target}{end}", f"](/{here}{end}")
 
 
+def keep_numbers_whole(app: Sphinx, document: nodes.document) -> None:
+    """No line ends within "20 000" or "14.6 %"."""
+    for text in list(document.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
+            whole = re.sub(r"(?<=\d) (?=\d{3}\b|%)", "\N{NO-BREAK SPACE}", text)
+            if whole != text:
+                text.parent.replace(text, nodes.Text(whole))
+
+
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_help)
     app.connect("source-read", link_to_pages)
+    app.connect("doctree-read", keep_numbers_whole)

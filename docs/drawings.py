@@ -114,7 +114,7 @@ def passes():
         box(484, top - 8, 244, 138, PALE, "#c8ced4"),
         text(494, top + 10, "in the cache", 13, GREY),
         box(496, top + 24, 40, 84, BLUE),
-        text(552, top + 38, "1  distances |U (x - mu)|", 13),
+        text(552, top + 38, "1  distances |U (x - mu)|²", 13),
         text(552, top + 62, "2  responsibilities", 13),
         text(552, top + 86, "3  moments", 13),
         text(552, top + 106, "of this tile, then the next", 12, GREY),

@@ -166,10 +166,9 @@ def main(path):
             elif ran.printed:
                 print(f"line {ran.line} prints, and no text block follows:\n{ran.printed}")
         found = drawn(folder)
-        for name in pictures(text):
-            if Path(name).name in found or path.name != "README.md":  # its picture is of `make demo`
-                (path.parent / name).parent.mkdir(exist_ok=True)
-                copy_picture(found[Path(name).name], path.parent / name)
+        for name in pictures(text) if path.name != "README.md" else ():  # which `make demo` draws
+            (path.parent / name).parent.mkdir(exist_ok=True)
+            copy_picture(found[Path(name).name], path.parent / name)
     path.write_text("".join([*parts, text[end:]]), encoding="utf-8")
 
 

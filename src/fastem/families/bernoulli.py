@@ -27,6 +27,17 @@ class Bernoulli(ExponentialFamily):
     References
     ----------
     Johnson, Kemp, Kotz (2005), Univariate Discrete Distributions, chapter 3.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Bernoulli
+    >>> known = Bernoulli(0.3)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-0.36, -1.2 ])
+    >>> mle.fit(Bernoulli(), X).family.formula(digits=3)
+    'Bernoulli(0.291)'
     """
 
     p: Any = None

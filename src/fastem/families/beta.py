@@ -39,6 +39,17 @@ class Beta(ExponentialFamily):
     ----------
     Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, section 25.4: the
     maximum has digamma(alpha) - digamma(alpha + beta) = mean of log x, and alike for log(1 - x).
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Beta
+    >>> known = Beta(2, 5)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([ 0.06, -1.28])
+    >>> mle.fit(Beta(), X).family.formula(digits=3)
+    'Beta(2.06, 4.97)'
     """
 
     alpha: Any = None

@@ -33,6 +33,17 @@ class Binomial(ExponentialFamily):
     References
     ----------
     Johnson, Kemp, Kotz (2005), Univariate Discrete Distributions, chapter 3.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Binomial
+    >>> known = Binomial(0.3, 10)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.32, -1.61])
+    >>> mle.fit(Binomial(n_trials=10), X).family.formula(digits=3)
+    'Binomial(0.3, n_trials=10)'
     """
 
     p: Any = None

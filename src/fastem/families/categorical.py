@@ -38,6 +38,17 @@ class Categorical(ExponentialFamily):
     ----------
     Agresti (2013), Categorical Data Analysis, chapter 1; Lazarsfeld, Henry (1968), Latent Structure
     Analysis.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Categorical
+    >>> known = Categorical([0.2, 0.3, 0.5])
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-0.69, -0.69])
+    >>> mle.fit(Categorical(), X).family.formula(digits=3)
+    'Categorical([0.2, 0.317, 0.483])'
     """
 
     p: Any = None

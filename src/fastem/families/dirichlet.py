@@ -36,6 +36,17 @@ class Dirichlet(ExponentialFamily):
     Minka (2000), Estimating a Dirichlet distribution: Newton's method, whose matrix is a diagonal
     and a constant, so that a step costs O(D). The likelihood is concave; steps that leave the
     positive numbers or do not gain are halved.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Dirichlet
+    >>> known = Dirichlet([1, 2, 3])
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([1.93, 1.34])
+    >>> mle.fit(Dirichlet(), X).family.formula(digits=3)
+    'Dirichlet([1.03, 2.02, 3])'
     """
 
     alpha: Any = None

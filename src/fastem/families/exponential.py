@@ -25,6 +25,17 @@ class Exponential(ExponentialFamily):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 19.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Exponential
+    >>> known = Exponential(0.5)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.49, -1.95])
+    >>> mle.fit(Exponential(), X).family.formula(digits=3)
+    'Exponential(0.498)'
     """
 
     rate: Any = None

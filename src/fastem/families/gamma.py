@@ -36,6 +36,17 @@ class Gamma(ExponentialFamily):
     ----------
     Minka (2002), Estimating a Gamma distribution. The maximum has mean = shape * scale, and
     log(shape) - digamma(shape) = log(mean of x) - mean of log x.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Gamma
+    >>> known = Gamma(3, 2)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-4.29, -2.33])
+    >>> mle.fit(Gamma(), X).family.formula(digits=3)
+    'Gamma(3.23, 1.83)'
     """
 
     shape: Any = None

@@ -29,6 +29,17 @@ class Geometric(ExponentialFamily):
     References
     ----------
     Johnson, Kemp, Kotz (2005), Univariate Discrete Distributions, section 5.2.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Geometric
+    >>> known = Geometric(0.3)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.92, -2.27])
+    >>> mle.fit(Geometric(), X).family.formula(digits=3)
+    'Geometric(0.299)'
     """
 
     p: Any = None

@@ -32,6 +32,17 @@ class Laplace(Family):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 24.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Laplace
+    >>> known = Laplace(1, 2)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.49, -1.95])
+    >>> mle.fit(Laplace(), X).family.formula(digits=3)
+    'Laplace(0.919, 2.02)'
     """
 
     loc: Any = None

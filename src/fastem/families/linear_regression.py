@@ -71,6 +71,16 @@ class LinearRegression(ConditionalFamily):
     ----------
     Golub, Van Loan (2013), Matrix Computations, 5.3: least squares by QR. Demmel, Grigori,
     Hoemmen, Langou (2012), SIAM J. Sci. Comput. 34, A206-A239: factors of blocks of rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import mle
+    >>> from fastem.families import LinearRegression
+    >>> X = np.random.default_rng(0).normal(size=(1000, 1))
+    >>> y = LinearRegression([1, 2], 0.5).draw_response(X, random_state=0)
+    >>> mle.fit(LinearRegression(), X, y).family.formula(digits=3)
+    'LinearRegression([0.977, 2], 0.494)'
     """
 
     coefficients: Any = None

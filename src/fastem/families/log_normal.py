@@ -30,6 +30,17 @@ class LogNormal(Family):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 14.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import LogNormal
+    >>> known = LogNormal(0, 1)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-4.24, -1.4 ])
+    >>> mle.fit(LogNormal(), X).family.formula(digits=3)
+    'LogNormal(-0.0453, 0.987)'
     """
 
     mu: Any = None

@@ -80,6 +80,16 @@ class LogisticRegression(ConditionalFamily):
     McCullagh, Nelder (1989), Generalized Linear Models, 2.5. Bach (2010), Self-concordant analysis
     for logistic regression, Electronic Journal of Statistics 4, 384-414, proposition 1: the bound
     that the shortened step maximises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import mle
+    >>> from fastem.families import LogisticRegression
+    >>> X = np.random.default_rng(0).normal(size=(1000, 1))
+    >>> y = LogisticRegression([1, 2]).draw_response(X, random_state=0)
+    >>> mle.fit(LogisticRegression(), X, y).family.formula(digits=3)
+    'LogisticRegression([0.915, 1.78])'
     """
 
     coefficients: Any = None

@@ -33,6 +33,17 @@ class Multinomial(ExponentialFamily):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1997), Discrete Multivariate Distributions, chapter 35.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Multinomial
+    >>> known = Multinomial([0.2, 0.3, 0.5], 10)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-2.75, -2.46])
+    >>> mle.fit(Multinomial(), X).family.formula(digits=3)
+    'Multinomial([0.203, 0.303, 0.495])'
     """
 
     p: Any = None

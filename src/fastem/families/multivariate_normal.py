@@ -38,6 +38,17 @@ class MultivariateNormal(Family):
     References
     ----------
     Mardia, Kent, Bibby (1979), Multivariate Analysis, section 4.2.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import MultivariateNormal
+    >>> known = MultivariateNormal([0, 1], [[1, 0.5], [0.5, 2]])
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-3.75, -5.11])
+    >>> mle.fit(MultivariateNormal(), X).family.formula(digits=3)
+    'MultivariateNormal([-0.0217, 0.976], [[0.949, 0.457], [0.457, 1.91]])'
     """
 
     mean: Any = None

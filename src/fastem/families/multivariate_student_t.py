@@ -101,6 +101,17 @@ class MultivariateStudentT(Family):
     References
     ----------
     Liu, Rubin (1995), Statistica Sinica 5, 19-39; Liu, Rubin, Wu (1998), Biometrika 85, 755-770.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import MultivariateStudentT
+    >>> known = MultivariateStudentT(5, [0, 1], [[1, 0.5], [0.5, 2]])
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-6.71, -8.93])
+    >>> mle.fit(MultivariateStudentT(), X).family.formula(digits=3)
+    'MultivariateStudentT(4.66, [-0.0226, 0.958], [[0.956, 0.507], [0.507, 1.97]])'
     """
 
     df: Any = None

@@ -49,6 +49,17 @@ class NegativeBinomial(Family):
     References
     ----------
     Johnson, Kemp, Kotz (2005), Univariate Discrete Distributions, section 5.8.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import NegativeBinomial
+    >>> known = NegativeBinomial(3, 0.4)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-3.67, -2.26])
+    >>> mle.fit(NegativeBinomial(), X).family.formula(digits=3)
+    'NegativeBinomial(3.32, 0.435)'
     """
 
     size: Any = None

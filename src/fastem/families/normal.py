@@ -76,6 +76,17 @@ class Normal(Family):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 13.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Normal
+    >>> known = Normal(1, 2)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-3.17, -1.69])
+    >>> mle.fit(Normal(), X).family.formula(digits=3)
+    'N(0.909, 1.97**2)'
     """
 
     mean: Any = None

@@ -31,6 +31,17 @@ class Poisson(ExponentialFamily):
     References
     ----------
     Johnson, Kemp, Kotz (2005), Univariate Discrete Distributions, chapter 4.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Poisson
+    >>> known = Poisson(3)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-2.29, -2.99])
+    >>> mle.fit(Poisson(), X).family.formula(digits=3)
+    'Poisson(2.96)'
     """
 
     rate: Any = None

@@ -36,6 +36,17 @@ class Product(Family):
     -----
     A parameter has its own name and the number of its part: `mean_0`, `rate_1`. If all parts are
     exponential families, so is the product, and the compiled kernel of mixtures takes it.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Normal, Poisson, Product
+    >>> known = Product([Normal(1, 2), Poisson(3)])
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-7.  , -4.69])
+    >>> mle.fit(Product([Normal(), Poisson()]), X).family.formula(digits=3)
+    'Product([Normal([0.909], [1.97]), Poisson([2.91])])'
     """
 
     parts: Any = ()

@@ -82,6 +82,17 @@ class StudentT(Family):
     ----------
     Liu, Rubin, Wu (1998), Biometrika 85, 755-770: parameter-expanded EM.
     Kent, Tyler, Vardi (1994), Comm. Statist. Simulation Comput. 23, 441-453: the step of the scale.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import StudentT
+    >>> known = StudentT(4, 0, 1)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-2.3 , -2.21])
+    >>> mle.fit(StudentT(), X).family.formula(digits=3)
+    'StudentT(4.67, 0.024, 1.02)'
     """
 
     df: Any = None

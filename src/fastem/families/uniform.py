@@ -61,6 +61,17 @@ class Uniform(Family):
     References
     ----------
     Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 26.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Uniform
+    >>> known = Uniform(0, 10)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-2.3, -2.3])
+    >>> mle.fit(Uniform(), X).family.formula(digits=3)
+    'Uniform(0.00546, 10)'
     """
 
     low: Any = None

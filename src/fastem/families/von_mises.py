@@ -45,6 +45,17 @@ class VonMises(ExponentialFamily):
     ----------
     Mardia, Jupp (2000), Directional Statistics, sections 3.5.4 and 5.3.1: I1(kappa) / I0(kappa) is
     the mean resultant length.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import VonMises
+    >>> known = VonMises(0, 2)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.24, -1.22])
+    >>> mle.fit(VonMises(), X).family.formula(digits=3)
+    'VonMises(0.0298, 2.05)'
     """
 
     loc: Any = None

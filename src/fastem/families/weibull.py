@@ -35,6 +35,17 @@ class Weibull(Family):
     Johnson, Kotz, Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 21. The
     shape is the root of sum(w x^shape log x) / sum(w x^shape) - 1/shape = mean of log x, which is
     unique; scale^shape is the mean of x^shape.
+
+    Examples
+    --------
+    >>> from fastem import mle
+    >>> from fastem.families import Weibull
+    >>> known = Weibull(1.5, 2)
+    >>> X = known.sample(1000, random_state=0)
+    >>> known.log_density(X[:2]).round(2)
+    array([-1.16, -1.47])
+    >>> mle.fit(Weibull(), X).family.formula(digits=3)
+    'Weibull(1.48, 2)'
     """
 
     shape: Any = None
