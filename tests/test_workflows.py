@@ -142,21 +142,11 @@ def test_a_requirement_without_a_lower_bound_is_refused():
 
 
 def wheels(folder, module, version="1.0"):
-    """Empty wheels under all the names that a release must have, and an sdist."""
-    import tarfile
-    import zipfile
-
+    """Empty files under all the names that a release must have."""
     for python, platforms in module.EXPECTED.items():
         for platform in platforms:
-            with zipfile.ZipFile(folder / f"fastem-{version}-{python}-{platform}.whl", "w") as zip_:
-                for name in module.LICENCES:
-                    zip_.writestr(f"fastem-{version}.dist-info/licenses/{name}", "")
-    with tarfile.open(folder / f"fastem-{version}.tar.gz", "w:gz") as archive:
-        for name in module.LICENCES:
-            path = folder / name
-            path.write_text("")
-            archive.add(path, f"fastem-{version}/{name}")
-            path.unlink()
+            (folder / f"fastem-{version}-{python}-{platform}.whl").touch()
+    (folder / f"fastem-{version}.tar.gz").touch()
 
 
 def test_a_release_must_be_whole(tmp_path):
@@ -174,21 +164,15 @@ def test_a_release_must_be_whole(tmp_path):
     assert "0 sdists" in found
 
 
-def test_a_wheel_must_be_small_and_carry_the_licences(tmp_path, monkeypatch):
-    import zipfile
-
+def test_a_release_has_nothing_else(tmp_path, monkeypatch):
     module = script("check_wheels")
     wheels(tmp_path, module)
-    with zipfile.ZipFile(tmp_path / "fastem-1.0-cp311-abi3-win_amd64.whl", "w") as archive:
-        archive.writestr("fastem/_kernels/tied.hpp", "")
-    with zipfile.ZipFile(tmp_path / "fastem-1.0-cp310-cp310-win_amd64.whl", "w") as archive:
-        archive.writestr("fastem.py", "")
-    found = module.problems(tmp_path)
-    assert any("licence xsimd.txt is missing" in line for line in found)
-    assert any("source fastem/_kernels/tied.hpp" in line for line in found)
-    assert any("cp310-cp310-win_amd64.whl: not expected" in line for line in found)
-    monkeypatch.setattr(module, "LARGEST_WHEEL", 10)
-    assert any("above 10" in line for line in module.problems(tmp_path))
+    (tmp_path / "fastem-1.0-cp310-cp310-win_amd64.whl").touch()
+    assert module.problems(tmp_path) == [
+        "fastem-1.0-cp310-cp310-win_amd64.whl: not expected, or there twice"
+    ]
+    monkeypatch.setattr(module, "LARGEST_SDIST", -1)
+    assert any("0 bytes, above" in line for line in module.problems(tmp_path))
 
 
 def test_the_wheels_looked_for_are_those_that_are_built():
@@ -215,7 +199,7 @@ def test_licences_of_what_is_bundled_say_where():
     folder = ROOT / "src" / "fastem" / "_kernels" / "licenses"
     assert "src/fastem/_kernels/licenses/*.txt" in PYPROJECT["project"]["license-files"]
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
-    assert {*texts, "LICENSE"} == script("check_wheels").LICENCES
+    assert len(texts) == 4
     for name, text in texts.items():
         head, rule, licence = text.partition("\n" + "-" * 78 + "\n")
         assert "wheel" in head, name

@@ -34,6 +34,8 @@ fetch cmake 85735f20fd8c81ecb0a09abb0c267018475420e93b65050cc5b7634eab744de9
 # An absolute install name is what delocate follows when it puts the library into the wheel.
 cmake -S openmp -B build \
     -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_C_FLAGS="-ffile-prefix-map=$work=." \
+    -DCMAKE_CXX_FLAGS="-ffile-prefix-map=$work=." \
     -DCMAKE_INSTALL_PREFIX="$prefix" \
     -DCMAKE_INSTALL_NAME_DIR="$prefix/lib" \
     -DCMAKE_OSX_DEPLOYMENT_TARGET="$MACOSX_DEPLOYMENT_TARGET" \

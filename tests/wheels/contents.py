@@ -19,7 +19,8 @@ LARGEST_EXTENSION = 2_000_000
 LARGEST_LIBRARY = 1_500_000
 LEVELS = {"x86_64": ("baseline", "avx2", "avx512"), "amd64": ("baseline", "avx2", "avx512")}
 MAC_LEVELS = {"x86_64": ("baseline", "avx2")}
-METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"}
+METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "DELVEWHEEL"}
+WITHOUT_OPENMP = {"win_arm64"}  # see pyproject.toml
 # What must stand in the licences of a wheel, each the words of one that is bundled or compiled in
 COMPILED_IN = {"xsimd": "Johan Mabille"}
 BUNDLED = {
@@ -33,7 +34,7 @@ BUILD_PATH = re.compile(
     rb"/(?:tmp|root|home|Users|work|workspace|github|io|project|private|build|builds)/[\w.-]+"
     rb"|pip-(?:build-env|req-build|install|wheel)-|[A-Za-z]:\\\\?(?:Users|a|hostedtoolcache)\\"
 )
-RUNTIME = re.compile(r"/(?:libgomp|libomp|libstdc\+\+|libgcc_s|vcomp|msvcp)[\w.+-]*$")
+RUNTIME = re.compile(r"/(?:libgomp|libomp|libstdc\+\+|libgcc_s|vcomp|msvcp|vcruntime)[\w.+-]*$")
 SYSTEM = re.compile(r"(?:libc|libm|libstdc\+\+|libgcc_s|libpthread|ld-linux|ld-musl)[.-]")
 
 
@@ -119,20 +120,22 @@ def wheel_faults(wheel: Path, project: Path, openmp: bool) -> Iterator[str]:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         contents = {name: archive.read(name) for name in names}
     yield from file_faults(set(names), platform, project)
-    yield from licence_faults(contents, openmp)
+    yield from licence_faults(contents, openmp and platform not in WITHOUT_OPENMP)
     bundled = {Path(name).name for name in names if name.startswith("fastem.libs/")}
     here = str(project).encode()
     for name, content in contents.items():
+        if content.startswith(b"\x7fELF"):
+            yield from elf_faults(name, content, bundled)
+        if RUNTIME.search(name):  # made elsewhere
+            if len(content) > LARGEST_LIBRARY:
+                yield f"{name}: {len(content)} bytes, more than {LARGEST_LIBRARY}"
+            continue
         for path in {m[0] for m in BUILD_PATH.finditer(content)}:
             yield f"{name} has a path of the machine that built it: {path!r}"
         if here in content:
             yield f"{name} has a path of the machine that built it: {here!r}"
         if EXTENSION.fullmatch(name) and len(content) > LARGEST_EXTENSION:
             yield f"{name}: {len(content)} bytes, more than {LARGEST_EXTENSION}"
-        if name.partition("/")[2] in bundled and len(content) > LARGEST_LIBRARY:
-            yield f"{name}: {len(content)} bytes, more than {LARGEST_LIBRARY}"
-        if content.startswith(b"\x7fELF"):
-            yield from elf_faults(name, content, bundled)
 
 
 def main(project: str, *arguments: str) -> int:

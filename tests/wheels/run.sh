@@ -57,11 +57,12 @@ caught() {
 }
 
 tools() {
-    if cmp -s "$here/requirements.txt" "$out/tools/requirements.txt"; then return; fi
+    if cmp -s "$root/pyproject.toml" "$out/tools/pyproject.toml"; then return; fi
     step "tools"
     "$python" -m venv --clear "$out/tools"
-    pip "$bin/python" install --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$out/tools/"
+    pip "$bin/python" install --upgrade "pip>=25.1"  # knows dependency groups
+    pip "$bin/python" install --group "$root/pyproject.toml:wheel-check"
+    cp "$root/pyproject.toml" "$out/tools/"
 }
 
 the_wheel() { echo "$out"/dist/*.whl; }
@@ -279,6 +280,7 @@ run_levels() {
 # build/wheels/arm/root. Nothing of this machine's own package management is touched.
 sysroot() {
     local apt=$out/arm/apt mirror key components="main" release
+    # shellcheck disable=SC1091
     release=$(. /etc/os-release && echo "$ID $VERSION_CODENAME")
     case $release in
         debian*) mirror=http://deb.debian.org/debian key=debian-archive-keyring.gpg ;;
