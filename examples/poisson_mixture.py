@@ -4,9 +4,9 @@ Summer and winter: EM where it is slow
 
 Deaths of women of 80 and over, from the Times of 1910-1912: a mixture of two Poisson laws. On 162
 days nobody's death was announced, on 267 days one's, and so on up to nine. Hasselblad (1969)
-fitted a summer and a winter. To the default tolerance of ``em.run`` EM takes thousands of iterations
-here, since the two overlap so far that the counts say little of which is which; accelerated, it
-takes dozens.
+fitted a summer and a winter. To the default tolerance of ``em.run`` EM takes thousands of
+iterations here, since the two overlap so far that the counts say little of which is which;
+accelerated, it takes dozens.
 """
 
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ def documented():
         for line in text(page).splitlines():
             if found := re.match(r"\.\. (currentmodule|automodule):: (\S+)", line):
                 module = found[2]
-            elif found := re.match(r"\.\. auto(data|function|class):: (\S+)", line):
+            elif found := re.match(r"\.\. (auto(?:data|class|function)|function):: ([\w.]+)", line):
                 names.add(f"{module}.{found[2]}")
             elif line.startswith(".. autosummary::"):
                 listing = True
