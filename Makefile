@@ -33,7 +33,7 @@ demo: $(VENV)/stamp-cli+plot
 	$(BIN)/fastem fit examples/faithful.csv -k 3 --covariance tied --tol 1e-9 --max-iter 1000 --seed 0 -o demo/faithful.fastem
 	$(BIN)/fastem plot demo/faithful.fastem examples/faithful.csv -o demo/faithful.png
 
-test: $(VENV)/stamp-test
+test: $(VENV)/stamp-test-all
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/stamp-bench $(VENV)/stamp-bench-onedal
@@ -43,7 +43,7 @@ $(VENV)/stamp-bench-onedal: $(VENV)/stamp-bench
 	$(BIN)/python -m pip install --quiet -e '.[bench-onedal]' || echo "oneDAL has no wheel for this machine: it is left out"
 	@touch $@
 
-lint: $(VENV)/stamp-test+lint
+lint: $(VENV)/stamp-test-all+lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

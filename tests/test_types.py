@@ -9,7 +9,7 @@ import pytest
 
 import fastem
 
-pytest.importorskip("mypy", reason="mypy is missing: pip install 'fastem[lint]'")
+pytest.importorskip("mypy", reason="mypy is missing: pip install 'fastem[test-all]'")
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = Path(__file__).parent / "stubtest_allowlist.txt"
