@@ -21,9 +21,14 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastem needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-# One stamp for each set of extras, so that the demo need not wait for the linters.
-$(VENV)/stamp-%: pyproject.toml setup.py $(KERNELS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(subst +,$(comma),$*)]'
+# Compiled once; then a stamp for each set of extras, so that the demo need not wait for the linters.
+$(VENV)/compiled: pyproject.toml setup.py $(KERNELS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# fastem is there already: what is installed is what the extras name
+$(VENV)/stamp-%: $(VENV)/compiled
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'fastem[$(subst +,$(comma),$*)]'
 	@touch $@
 comma := ,
 
@@ -40,7 +45,7 @@ bench: $(VENV)/stamp-bench $(VENV)/stamp-bench-onedal
 	$(BIN)/python -m benchmarks
 
 $(VENV)/stamp-bench-onedal: $(VENV)/stamp-bench
-	$(BIN)/python -m pip install --quiet -e '.[bench-onedal]' || echo "oneDAL has no wheel for this machine: it is left out"
+	$(BIN)/python -m pip install --quiet 'fastem[bench-onedal]' || echo "oneDAL has no wheel for this machine: it is left out"
 	@touch $@
 
 lint: $(VENV)/stamp-test-all+lint
@@ -61,7 +66,7 @@ fuzz: $(VENV)/stamp-test+fuzz
 wheel-check: | $(BIN)/python
 	bash tests/wheels/run.sh $(BIN)/python $(PARTS)
 
-build: $(VENV)/stamp-test
+build: $(VENV)/compiled
 	$(BIN)/python -m pip install --quiet -e .
 
 clean:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -38,9 +40,13 @@ def _cpus(affinity: frozenset[int]) -> tuple[int, int]:
 
     Asked once for each affinity mask: reading the quota takes longer than a small fit.
     """
-    # Where the system does not tell (Alpine on Arm), all CPUs count as cores: no cause to complain
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.filterwarnings("ignore", "Could not find the number of physical cores")
+    with contextlib.ExitStack() as quiet:
+        if sys.platform == "linux" and shutil.which("lscpu") is None:
+            # joblib may then not learn of cores (Alpine on Arm, images without any program), and
+            # takes all CPUs for cores: no cause to complain
+            quiet.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "Could not find the number of physical cores")
+            quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
         cores = int(cpu_count(only_physical_cores=True))
     return int(cpu_count()), cores
 
