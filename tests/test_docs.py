@@ -206,6 +206,9 @@ def in_a_copy(tmp_path, recipe, file, registry, changes, program):
     """Run a program with a copy of the package to which a recipe of CONTRIBUTING was added."""
     copy = tmp_path / "fastem"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.cpp"))
+    libraries = PACKAGE.with_name("fastem.libs")  # of a wheel, which looks for them beside itself
+    if libraries.exists():
+        shutil.copytree(libraries, tmp_path / libraries.name)
     (copy / file).write_text(blocks("CONTRIBUTING.md", "python")[recipe], "utf-8")
     text = (copy / registry).read_text("utf-8")
     for old, new in changes:
