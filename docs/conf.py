@@ -69,7 +69,7 @@ numpydoc_xref_aliases = {
     "Information": "fastem.inference.Information",
 }
 # What is wrong in a docstring, not what the style of the house leaves out: methods of one line, and
-# parameters of one kind together. tests/test_reference.py demands parameters and results where they
+# parameters of one kind together. tests/test_pages.py demands parameters where they
 # are called for.
 numpydoc_validation_checks = {
     "GL03", "GL05", "GL06", "GL07", "GL09", "GL10", "SS04", "PR02", "PR05", "PR10", "YD01",

@@ -56,7 +56,8 @@ def test_stubs_are_those_of_the_modules(tmp_path):
 def test_users_code_has_types(tmp_path):
     (tmp_path / "user.py").write_text(USER)
     (tmp_path / "wrong.py").write_text(USER + "assert_type(fastem.cpu_isa(), int)\n")
-    done = run("mypy", "--strict", "--ignore-missing-imports", "user.py", cwd=tmp_path)
+    options = ["--strict", "--ignore-missing-imports", "--follow-imports=silent"]
+    done = run("mypy", *options, "user.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    done = run("mypy", "--strict", "--ignore-missing-imports", "wrong.py", cwd=tmp_path)
+    done = run("mypy", *options, "wrong.py", cwd=tmp_path)
     assert done.stdout.count("error:") == 1, done.stdout
